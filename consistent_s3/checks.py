@@ -1,0 +1,111 @@
+"""System checks: what would go wrong later, said at start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import apps
+from django.apps.config import AppConfig
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import FileField
+
+from consistent_s3.collection import check_alone, storage_aliases, versioned_storage
+from consistent_s3.fields import VersionedFileField
+from consistent_s3.storage import ConsistentS3Storage
+
+
+def check_storages(**_: Any) -> list[CheckMessage]:
+    """Build every configured storage of ours, so that a bad option is found now, and compare their places."""
+    return list(_unusable_storages()) or list(_crowded_storages())
+
+
+def _unusable_storages() -> Iterator[CheckMessage]:
+    for alias in storage_aliases():
+        try:
+            versioned_storage(alias)
+        except ImproperlyConfigured as error:
+            yield Error(
+                f"STORAGES[{alias!r}] cannot be used: {error}",
+                hint="Correct its OPTIONS.",
+                id="consistent_s3.E010",
+            )
+
+
+def _crowded_storages() -> Iterator[CheckMessage]:
+    for alias in storage_aliases():
+        try:
+            check_alone(alias)
+        except ImproperlyConfigured as error:
+            yield Error(str(error), hint="Correct the OPTIONS in STORAGES.", id="consistent_s3.E011")
+
+
+def check_probed(**_: Any) -> list[CheckMessage]:
+    """Remind, before a deployment, to ask the bucket of each storage that rests on its listings."""
+    return list(_resting_on_listings())
+
+
+def _resting_on_listings() -> Iterator[CheckMessage]:
+    for alias in storage_aliases():
+        try:
+            index = versioned_storage(alias).index
+        except ImproperlyConfigured:
+            continue  # found by `check_storages`
+        if index == "listing":
+            yield Warning(
+                f"STORAGES[{alias!r}] has index='listing', which is right only on a store whose listings are strongly "
+                "consistent and whose conditional writes are atomic.",
+                hint=f"Run `manage.py consistent_s3 probe --storage {alias}` against the real bucket, and again after "
+                "each change of the store. Then add this warning to SILENCED_SYSTEM_CHECKS, or set index='database'.",
+                id="consistent_s3.W011",
+            )
+
+
+def check_unfinished(**_: Any) -> list[CheckMessage]:
+    """Warn of an index with known violations of the promise; the README lists them."""
+    return list(_resting_on_redis())
+
+
+def _resting_on_redis() -> Iterator[CheckMessage]:
+    for alias in storage_aliases():
+        try:
+            kind = versioned_storage(alias).index_kind
+        except ImproperlyConfigured:
+            continue  # found by `check_storages`
+        if kind == "redis":
+            yield Warning(
+                f"STORAGES[{alias!r}] has index='redis', which is not finished: two ways are known in which it breaks "
+                "the promise.",
+                hint="Use index='database'. The README's section 'Which index when' says what can happen.",
+                id="consistent_s3.W012",
+            )
+
+
+def check_plain_file_fields(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Warn of plain file fields where two rows that upload one name would share one object."""
+    return list(_plain_file_fields(app_configs))
+
+
+def _plain_file_fields(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
+    for config in apps.get_app_configs() if app_configs is None else app_configs:
+        for model in config.get_models():
+            for field in model._meta.local_fields:
+                if not isinstance(field, FileField) or isinstance(field, VersionedFileField):
+                    continue
+                if _overwrites(field):
+                    yield Warning(
+                        f"Two rows that upload a file of the same name share one object, and each sees the other's "
+                        f"upload: {field} is a plain {type(field).__name__} on a storage with file_overwrite=True.",
+                        hint="Use consistent_s3.fields.VersionedFileField (or VersionedImageField), or set "
+                        "file_overwrite=False for this storage.",
+                        obj=field,
+                        id="consistent_s3.W001",
+                    )
+
+
+def _overwrites(field: FileField) -> bool:
+    try:
+        return isinstance(field.storage, ConsistentS3Storage) and bool(field.storage.file_overwrite)
+    except ImproperlyConfigured:
+        return False  # found by `check_storages`

@@ -1,0 +1,497 @@
+"""Everything one can do with the versions of names: the façade of the core.
+
+An `Archive` is the versions of all names under one location of one bucket.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any, cast
+
+from consistent_s3.core.errors import AlreadyExistsError, KeyMissingError, VersionNotFoundError
+from consistent_s3.core.indexed import IndexCommitter
+from consistent_s3.core.keys import Layout
+from consistent_s3.core.numbers import Numbering
+from consistent_s3.core.protocol import Committer, Draft, Timing
+from consistent_s3.core.reading import VersionReader
+from consistent_s3.core.seams import (
+    DELETE_BATCH,
+    Attributes,
+    Clock,
+    CommittingIndex,
+    DeleteFailure,
+    ForgetfulIndex,
+    Index,
+    ObjectInfo,
+    ObjectStore,
+    PutMode,
+    SystemClock,
+    every_object,
+    system_chance,
+)
+from consistent_s3.core.versions import Details, Version, from_head, projects_metadata, to_metadata
+from consistent_s3.core.writing import MEMORY, PART, SINGLE_PUT, BodyUpload, Spool, pieces, spool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """The receipt of an erasure."""
+
+    name: str
+    versions: int
+    """Versions whose bytes are gone."""
+    size: int
+    """Bytes freed."""
+    failures: tuple[DeleteFailure, ...]
+    """Keys that the store kept, and why. Not empty means: not all is gone yet; erase again."""
+    tombstone: int
+    """Number of the empty tombstone left behind, without author or comment; retention decides when it goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """The versions of all names under one location.
+
+    Guarantees:
+
+    1. A write is never an overwrite: it makes a new version, or raises and changes nothing that a reader sees, or
+       raises `OutcomeUnknownError`.
+    2. A write that returned is what the next `current` of that name answers, or something newer.
+    3. Of two writers who expect the same number at most one succeeds.
+    4. Deleting writes a tombstone; only `erase` and the collector remove bytes.
+
+    1 and 2 hold on a strongly consistent store, 3 on one that honours conditional puts; see the README.
+    """
+
+    store: ObjectStore
+    index: Index
+    layout: Layout = field(default_factory=Layout)
+    numbering: Numbering = Numbering.SEQUENCE
+    timing: Timing = field(default_factory=Timing)
+    clock: Clock = field(default_factory=SystemClock)
+    chance: random.Random = field(default_factory=system_chance)
+    single_put: int = SINGLE_PUT
+    """Bytes up to which a body of known length is sent in one put."""
+
+    # Reading
+
+    def newest(self, name: str) -> Version | None:
+        """Return the version with the greatest number, tombstones included."""
+        return self.index.newest(self.layout.validate(name))
+
+    def current(self, name: str) -> Version | None:
+        """Return the version that a read returns; `None` if there is none or it was deleted."""
+        newest = self.newest(name)
+        return None if newest is None or newest.tombstone else newest
+
+    def history(self, name: str, *, before: int | None = None, limit: int | None = None) -> Iterator[Version]:
+        """Yield versions, newest first, tombstones included, as they are asked for."""
+        return self.index.history(self.layout.validate(name), before=before, limit=limit)
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """Return the directories and the current files directly under a directory."""
+        return self.index.listdir(path)
+
+    def require(self, name: str, number: int | None = None) -> Version:
+        """Return the current version, or the one with a number, if it has bytes to read.
+
+        Raises: `VersionNotFoundError` naming what is there instead.
+        """
+        if number is None:
+            newest = self.newest(name)
+            if newest is None:
+                raise VersionNotFoundError(f"{name!r} does not exist.")
+            if newest.tombstone:
+                raise VersionNotFoundError(
+                    f"{name!r} was deleted by version {newest.number}. Its history still has it: undelete it to read."
+                )
+            return newest
+        version = self.index.at(self.layout.validate(name), number)
+        if version is None:
+            raise VersionNotFoundError(
+                f"{name!r} has no version {number}: it was never written, or it was collected. See its history."
+            )
+        if version.tombstone:
+            raise VersionNotFoundError(f"Version {number} of {name!r} is a deletion and has no bytes.")
+        return version
+
+    def as_of(self, name: str, moment: datetime) -> Version:
+        """Return the version that was current at an aware moment.
+
+        Raises: `VersionNotFoundError` if there was none, or what was current then is already collected.
+        """
+        newer: Version | None = None
+        for version in self.history(name):
+            if version.modified <= moment:
+                if newer is not None and self._predecessor(newer) > version.number:
+                    raise VersionNotFoundError(
+                        f"What {name!r} was at {moment:%Y-%m-%d %H:%M:%S %Z} cannot be said any more: of the versions "
+                        f"between {version.number} and {newer.number} some are collected. See its history."
+                    )
+                if version.tombstone:
+                    raise VersionNotFoundError(
+                        f"{name!r} was deleted at {moment:%Y-%m-%d %H:%M:%S %Z}, by version {version.number}."
+                    )
+                return version
+            newer = version
+        raise VersionNotFoundError(f"No version of {name!r} is left from {moment:%Y-%m-%d %H:%M:%S %Z} or before.")
+
+    def _predecessor(self, version: Version) -> int:
+        return self._details(version).predecessor
+
+    def reader(self, version: Version) -> VersionReader:
+        """Return the bytes of a version as a lazy, seekable stream; no request before the first byte is needed."""
+        return VersionReader(
+            self.store,
+            version,
+            clock=self.clock,
+            chance=self.chance,
+            patience=self.timing.patience.total_seconds(),
+            still_there=lambda: self._is_there(version),
+        )
+
+    def _is_there(self, version: Version) -> bool:
+        """Return whether a version that the store does not show was not collected."""
+        if self.index.at(version.name, version.number) is not None:
+            return True
+        lags = isinstance(self.index, ForgetfulIndex) and not self.index.strong_listing
+        return lags and self.clock.now() - version.modified < self.timing.grace
+
+    # Writing
+
+    @property
+    def committer(self) -> Committer:
+        """Return the write protocol over our parts: who decides, the key or the index, follows from the index."""
+        protocol: Any = IndexCommitter if isinstance(self.index, CommittingIndex) else Committer
+        committer: Committer = protocol(
+            store=self.store,
+            index=self.index,
+            layout=self.layout,
+            numbering=self.numbering,
+            timing=self.timing,
+            clock=self.clock,
+            chance=self.chance,
+        )
+        return committer
+
+    def write(
+        self,
+        name: str,
+        body: Spool,
+        *,
+        expected: int | None = None,
+        details: Details | None = None,
+        attributes: Attributes | None = None,
+    ) -> Version:
+        """Write a body as the next version.
+
+        Raises: `InvalidNameError`, `ConflictError`, `OutcomeUnknownError`, and what the store raises.
+        """
+        details = replace(details or Details(), checksum=body.checksum)
+        self._validate(name, details)
+        attributes = attributes or Attributes()
+        if body.size <= self.single_put:
+            draft = Draft(file=body.file, size=body.size, details=details, attributes=attributes)  # type: ignore[arg-type]
+            return self.publish(name, draft, expected=expected)
+        upload = self.upload(name, details=details, attributes=attributes)
+        try:
+            body.file.seek(0)
+            for piece in pieces(body.file):
+                upload.write(piece)
+            return self.publish(name, upload.finish(), expected=expected)
+        except BaseException:
+            upload.abort()
+            raise
+
+    def upload(
+        self,
+        name: str,
+        *,
+        details: Details,
+        attributes: Attributes,
+        threshold: int = MEMORY,
+        part_size: int = PART,
+    ) -> BodyUpload:
+        """Begin a body of unknown length; `publish` what its `finish` returns. Raises `InvalidNameError`."""
+        self._validate(name, details)
+        return BodyUpload(
+            store=self.store,
+            layout=self.layout,
+            timing=self.timing,
+            clock=self.clock,
+            name=name,
+            write_id=self.committer.new_write_id(),
+            details=details,
+            attributes=attributes,
+            threshold=threshold,
+            part_size=part_size,
+        )
+
+    def publish(self, name: str, draft: Draft, *, expected: int | None = None) -> Version:
+        """Make a draft the next version of a valid name."""
+        return cast("Version", self.committer.commit(name, draft, expected=expected))  # nothing is asked to be skipped
+
+    def delete(
+        self,
+        name: str,
+        *,
+        expected: int | None = None,
+        author: str = "",
+        comment: str = "",
+        extra: Mapping[str, object] | None = None,
+    ) -> Version | None:
+        """Write a tombstone and return it; `None` if there is nothing current to delete.
+
+        `extra` are further boto3 arguments of PutObject, as for a write.
+
+        Raises: as `write`.
+        """
+        return self._tombstone(
+            name,
+            Details(tombstone=True, author=author, comment=comment),
+            expected=expected,
+            skip=lambda newest: newest is None or newest.tombstone,
+            extra=extra,
+        )
+
+    def restore(
+        self,
+        name: str,
+        number: int,
+        *,
+        expected: int | None = None,
+        author: str = "",
+        comment: str = "",
+        extra: Mapping[str, object] | None = None,
+    ) -> Version:
+        """Write an earlier version's bytes, original name and media type as a new version.
+
+        `extra` are further boto3 arguments of PutObject, as for a write.
+
+        Raises: `VersionNotFoundError`, and as `write`.
+        """
+        source = self.require(name, number)
+        with self.reader(source) as reader:
+            head = reader.head()
+            details = replace(
+                self._details(source),
+                author=author,
+                comment=comment,
+                restored_from=number,
+                body_key="",
+                body_size=0,
+            )
+            self._validate(name, details)
+            attributes = Attributes(
+                content_type=head.content_type,
+                content_encoding=head.content_encoding,
+                metadata=projects_metadata(head),
+                extra=extra or {},
+            )
+            return self._write_again(name, reader, expected=expected, details=details, attributes=attributes)
+
+    def undelete(
+        self, name: str, *, author: str = "", comment: str = "", extra: Mapping[str, object] | None = None
+    ) -> Version:
+        """Restore what the newest tombstone hides.
+
+        Raises: `AlreadyExistsError` if the name is not deleted; `VersionNotFoundError` if nothing is left to restore.
+        """
+        newest = self.newest(name)
+        if newest is None:
+            raise VersionNotFoundError(f"{name!r} does not exist, and nothing is left of it to undelete.")
+        if not newest.tombstone:
+            raise AlreadyExistsError(
+                f"{name!r} is not deleted: version {newest.number} is current.",
+                name=name,
+                expected=0,
+                actual=newest.number,
+            )
+        for version in self.history(name, before=newest.number):
+            if not version.tombstone:
+                return self.restore(
+                    name,
+                    version.number,
+                    expected=newest.number if self.committer.tells_of_races else None,
+                    author=author,
+                    comment=comment,
+                    extra=extra,
+                )
+        raise VersionNotFoundError(f"{name!r} is deleted, and all that was under version {newest.number} is collected.")
+
+    def erase(self, name: str, *, extra: Mapping[str, object] | None = None) -> Erasure:
+        """Remove the bytes of every version for good, whatever the retention policy says.
+
+        A tombstone without author or comment stays until it is older than `grace`: a writer who learned a number
+        before the erasure must not be able to use it for another version than it meant. What is written after that
+        tombstone stays, and so does what somebody is just uploading. Idempotent.
+        """
+        began = self.clock.now()
+        newest: Version | None = None
+
+        def is_erased(seen: Version | None) -> bool:
+            nonlocal newest
+            newest = seen
+            return seen is None or (seen.tombstone and not seen.author and not seen.comment)
+
+        tombstone = self._tombstone(name, Details(tombstone=True), skip=is_erased, extra=extra) or newest
+        versions = size = 0
+        failures: list[DeleteFailure] = []
+        if tombstone is not None:
+            known, staying = self._forget(tombstone)
+            orphans_before = began - self.timing.grace
+            doomed = _Doomed(tombstone=tombstone, orphans_before=orphans_before, known=known, staying=staying)
+            for batch in _batches(self._under(doomed)):
+                kept = {failure.key: failure for failure in self.store.delete([info.key for info in batch])}
+                failures += kept.values()
+                gone = [info for info in batch if info.key not in kept]
+                versions += sum(1 for info in gone if (parsed := self.layout.parse(info.key)) and parsed.number)
+                size += sum(info.size for info in gone)
+        return Erasure(
+            name=name,
+            versions=versions,
+            size=size,
+            failures=tuple(failures),
+            tombstone=tombstone.number if tombstone else 0,
+        )
+
+    def _forget(self, tombstone: Version) -> tuple[Sequence[Version], frozenset[str] | None]:
+        """Let an index that decides forget what is under a tombstone; return that, and the keys of what stays.
+
+        Before the objects go: should we die in between, they are strays, which an erasure or the collector takes.
+        Nothing and `None` where the bucket's listing tells what there is.
+        """
+        if not isinstance(self.index, CommittingIndex) or self.index.lists_names:
+            return (), None
+        committed = self.index.committed([tombstone.name])[tombstone.name]
+        known = [version for version in committed if version.number < tombstone.number]
+        self.index.forget(known)
+        return known, frozenset(version.key for version in committed if version.number >= tombstone.number)
+
+    def _under(self, doomed: _Doomed) -> Iterator[ObjectInfo]:
+        """Yield what is to be erased: bodies first, so that an erasure that was killed finds them again.
+
+        What the index knew goes also where a listing does not show it yet.
+        """
+        unlisted = {info.key: info for version in doomed.known for info in _objects_of(version)}
+        pointed_to = {self._body_of(info) for info in self._versions_under(doomed)}
+        for info in every_object(self.store, self.layout.bodies_prefix(doomed.tombstone.name)):
+            of_version = info.key in pointed_to or info.key in unlisted
+            if of_version or (info.modified < doomed.orphans_before and self.layout.parse(info.key)):
+                unlisted.pop(info.key, None)
+                yield info
+        for info in self._versions_under(doomed):
+            unlisted.pop(info.key, None)
+            yield info
+        yield from unlisted.values()
+
+    def _versions_under(self, doomed: _Doomed) -> Iterator[ObjectInfo]:
+        """Yield the versions under a tombstone; where the index decides, also what it can never accept any more."""
+        tombstone = doomed.tombstone
+        start_after = tombstone.key if doomed.staying is None else ""
+        for info in every_object(self.store, self.layout.versions_prefix(tombstone.name), start_after=start_after):
+            parsed = self.layout.parse(info.key)
+            if parsed is None or parsed.number is None:
+                continue
+            if doomed.staying is None or doomed.takes(info, parsed.number):
+                yield info
+
+    def _body_of(self, version: ObjectInfo) -> str:
+        if version.size:
+            return ""
+        try:
+            return from_head(self.store.head(version.key)).body_key
+        except KeyMissingError:  # somebody else erases, too
+            return ""
+
+    def write_hint(self, name: str) -> None:
+        """Write the hint that an index which lists needs, to see that a name is deleted; harmless for any other."""
+        self._put_hint(self.layout.validate(name), Attributes())
+
+    def _tombstone(
+        self,
+        name: str,
+        details: Details,
+        *,
+        skip: Callable[[Version | None], bool],
+        expected: int | None = None,
+        extra: Mapping[str, object] | None,
+    ) -> Version | None:
+        self._validate(name, details)
+        attributes = Attributes(extra=extra or {})
+        return self.committer.commit(
+            name,
+            Draft(file=io.BytesIO(), size=0, details=details, attributes=attributes),
+            expected=expected,
+            skip=skip,
+            before_put=(lambda: self._put_hint(name, attributes)) if self._lists_names else None,
+        )
+
+    def _details(self, version: Version) -> Details:
+        try:
+            return version.details
+        except KeyMissingError as error:
+            raise VersionNotFoundError(
+                f"Version {version.number} of {version.name!r} is gone: it was collected or erased meanwhile."
+            ) from error
+
+    def _validate(self, name: str, details: Details) -> None:
+        self.layout.validate(name)
+        to_metadata(details)
+
+    @property
+    def _lists_names(self) -> bool:
+        """Return whether a directory's listing asks the bucket, where a tombstone cannot be told from a file."""
+        return not isinstance(self.index, CommittingIndex) or self.index.lists_names
+
+    def _put_hint(self, name: str, attributes: Attributes) -> None:
+        key = self.layout.hint_key(name, self.committer.new_write_id())
+        self.store.put(key, io.BytesIO(), mode=PutMode.OVERWRITE, attributes=attributes)
+
+    def _write_again(
+        self, name: str, reader: VersionReader, *, expected: int | None, details: Details, attributes: Attributes
+    ) -> Version:
+        body = spool(pieces(reader))  # type: ignore[arg-type]
+        try:
+            return self.write(name, body, expected=expected, details=details, attributes=attributes)
+        finally:
+            body.close()
+
+
+def _objects_of(version: Version) -> Iterator[ObjectInfo]:
+    size = 0 if version.details.body_key else version.size
+    yield ObjectInfo(key=version.key, size=size, etag=version.etag, modified=version.modified)
+    if version.details.body_key:
+        yield ObjectInfo(key=version.body_key, size=version.size, etag="", modified=version.modified)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doomed:
+    """What an erasure takes."""
+
+    tombstone: Version
+    orphans_before: datetime
+    """What no version points to goes if it is older."""
+    known: Sequence[Version]
+    """What an index that decides had under the tombstone."""
+    staying: frozenset[str] | None
+    """The keys that the index keeps; `None` where the bucket's listing tells what there is."""
+
+    def takes(self, info: ObjectInfo, number: int) -> bool:
+        """Say whether an object of a version goes.
+
+        One without a row goes, since the tombstone has its number; one with a greater number may be on its way.
+        """
+        if self.staying is None or info.key in self.staying:
+            return False
+        return number <= self.tombstone.number or info.modified < self.orphans_before
+
+
+def _batches(infos: Iterator[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
+    while batch := list(islice(infos, DELETE_BATCH)):
+        yield batch

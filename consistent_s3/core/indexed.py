@@ -1,0 +1,85 @@
+"""How does a version come to be where the index decides, and not the key?
+
+1. PUT a key that was never used and never asked for: number and a fresh write id. On the oldest S3 semantics that is
+   exactly what makes its first read consistent, so there is no HEAD or GET before it, and an attempt that failed never
+   uses its key again. The PUT needs no condition.
+2. Advance the index, if the newest is still the one that was seen. Only then is the write acknowledged.
+3. Refused: nobody can see the object. Where the bucket's listing is ever asked (Redis) it is deleted at once, which is
+   allowed since the refusal is proof; elsewhere the collector takes it. Then begin again, with another key.
+4. Unknown, of the PUT or of the index: an error of its own, and nothing is cleaned up.
+
+An index that may forget (Redis) learns from the listing again, and may so have committed an attempt in its writer's
+stead: whoever would throw an attempt away asks the index first, and calls the outcome unknown if it cannot say. So it
+does after a PUT that was repeated: the attempt without an answer may land after the deletion, where a listing shows it.
+
+A writer that stalled cannot do harm: an index that moved on refuses it. It may use what it learned for
+`write_deadline` all the same, since an index may forget (a pointer in Redis expires).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consistent_s3.core.errors import (
+    IndexUnavailableError,
+    NumberTakenError,
+    PreconditionFailedError,
+    StoreError,
+)
+from consistent_s3.core.numbers import next_number
+from consistent_s3.core.protocol import Committer, Draft, Learned, NumberStaleError, new_version
+from consistent_s3.core.seams import CommittingIndex, ForgetfulIndex
+from consistent_s3.core.versions import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexCommitter(Committer):
+    """Turns drafts into versions that an index accepted.
+
+    Guarantees: as `Committer`, with any numbering, and on stores without conditional puts.
+    """
+
+    index: CommittingIndex
+
+    @property
+    def tells_of_races(self) -> bool:
+        """Return true: the index refuses whoever is second."""
+        return True
+
+    def _learn(self, name: str, *, again: bool) -> Version | None:
+        """Return the newest version; a forgetful index may answer readers, but never writers, without its memory."""
+        relearns = again or isinstance(self.index, ForgetfulIndex)
+        return self.index.relearn(name) if relearns else self.index.newest(name)
+
+    def _create(self, name: str, draft: Draft, write_id: str, learned: Learned) -> Version:
+        write_id = self.new_write_id()
+        number = next_number(learned.number, numbering=self.numbering, now=self.clock.now())
+        details, attributes = self._describe(draft, write_id, learned)
+        key = self.layout.version_key(name, number, write_id=write_id)
+        receipt = self._create_unique(key, draft, attributes, learned, number=number, write_id=write_id)
+        version = new_version(name, number, key, draft, details, receipt)
+        if self.clock.monotonic() > self._deadline(draft, learned):
+            self._discard(version, write_id, learned, repeated=receipt.repeated)
+            raise NumberStaleError
+        try:
+            self.index.advance(version, after=learned.number)
+        except NumberTakenError:
+            self._discard(version, write_id, learned, repeated=receipt.repeated)
+            raise
+        return version
+
+    def _discard(self, version: Version, write_id: str, learned: Learned, *, repeated: bool) -> None:
+        """Delete an object that was never committed, where a listing could show it; what is unsure stays unknown."""
+        if not self.index.lists_names:
+            return
+        try:
+            if repeated or not self._is_disowned(version, learned):
+                raise self._unknown(version.key, version.number, write_id)
+            failures = self.store.delete([version.key])
+        except (StoreError, IndexUnavailableError, PreconditionFailedError) as error:
+            raise self._unknown(version.key, version.number, write_id) from error
+        if failures:
+            raise self._unknown(version.key, version.number, write_id)
+
+    def _is_disowned(self, version: Version, learned: Learned) -> bool:
+        return not isinstance(self.index, ForgetfulIndex) or self.index.disowns(version, after=learned.number)

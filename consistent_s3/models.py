@@ -1,0 +1,88 @@
+"""The rows of the database index: which objects there are, and all their versions.
+
+A name may be longer than a database can index, and databases disagree about which texts are equal (case, accents,
+trailing spaces), so names are found by a digest of place and name, and compared by their bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+def digest(place: str, *name: str) -> str:
+    """Return what identifies a place, or a name or directory there: 64 hexadecimal digits."""
+    return hashlib.sha256("\0".join((place, *name)).encode()).hexdigest()
+
+
+class StoredPlace(models.Model):
+    """A place whose rows were compared with its bucket by `reindex`."""
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    place = models.TextField(_("place"), help_text=_("Bucket and location."))
+    complete = models.BooleanField(
+        _("complete"), default=False, help_text=_("What these rows do not know was never saved.")
+    )
+
+    class Meta:
+        verbose_name = _("stored place")
+        verbose_name_plural = _("stored places")
+
+    def __str__(self) -> str:
+        return self.place
+
+
+class StoredObject(models.Model):
+    """One logical name at one place, and its newest version."""
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    place_digest = models.CharField(max_length=64, db_index=True, editable=False)
+    place = models.TextField(_("place"), help_text=_("Bucket and location."))
+    name = models.TextField(_("name"))
+    directory_digest = models.CharField(max_length=64, db_index=True, editable=False)
+    directory = models.TextField(_("directory"), blank=True)
+    newest = models.PositiveBigIntegerField(_("newest version"), default=0)
+
+    class Meta:
+        verbose_name = _("stored object")
+        verbose_name_plural = _("stored objects")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StoredVersion(models.Model):
+    """One version, with everything that its object tells."""
+
+    stored_object = models.ForeignKey(StoredObject, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveBigIntegerField(_("version"))
+    write_id = models.CharField(max_length=24, editable=False)
+    key = models.TextField(_("key"))
+    size = models.PositiveBigIntegerField(_("size"))
+    modified = models.DateTimeField(_("written at"), db_index=True)
+    etag = models.CharField(max_length=255, blank=True)
+    tombstone = models.BooleanField(_("deletion"), default=False)
+    author = models.TextField(_("author"), blank=True)
+    comment = models.TextField(_("comment"), blank=True)
+    original_name = models.TextField(_("original file name"), blank=True)
+    content_type = models.TextField(_("content type"), blank=True)
+    content_encoding = models.TextField(blank=True)
+    checksum = models.CharField(_("SHA-256"), max_length=64, blank=True)
+    predecessor = models.PositiveBigIntegerField(default=0)
+    predecessor_etag = models.CharField(max_length=255, blank=True)
+    restored_from = models.PositiveBigIntegerField(default=0)
+    body_key = models.TextField(blank=True)
+    body_size = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("stored version")
+        verbose_name_plural = _("stored versions")
+        ordering = ["stored_object", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["stored_object", "number"], name="consistent_s3_one_version_a_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stored_object} {self.number}"

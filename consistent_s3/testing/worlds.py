@@ -1,0 +1,358 @@
+"""One simulated world: clients, a collector and a store with faults, all drawn from one seed."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from consistent_s3.core.archive import Archive
+from consistent_s3.core.collector import Collector
+from consistent_s3.core.errors import (
+    ConflictError,
+    ConsistentS3Error,
+    IndexUnavailableError,
+    KeyMissingError,
+    NotYetVisibleError,
+    OutcomeUnknownError,
+    PreconditionFailedError,
+    StoreError,
+    VersionNotFoundError,
+)
+from consistent_s3.core.keys import Layout
+from consistent_s3.core.numbers import Numbering
+from consistent_s3.core.protocol import Timing
+from consistent_s3.core.retention import RetentionPolicy
+from consistent_s3.core.seams import Index, ObjectStore
+from consistent_s3.core.versions import Version
+from consistent_s3.core.writing import spool
+from consistent_s3.index.listing import ListingIndex
+from consistent_s3.index.pointers import PointerIndex
+from consistent_s3.testing.eventual import MODERN, PROFILES, EventuallyConsistent, Profile
+from consistent_s3.testing.faulty import Faulty, Rates
+from consistent_s3.testing.histories import History
+from consistent_s3.testing.indexes import FaultyIndex, FaultyPointers, MemoryIndex, MemoryPointers
+from consistent_s3.testing.memory import MemoryObjectStore
+from consistent_s3.testing.simulation import Scheduled, Simulation
+
+RATES = Rates(
+    lost_before=0.02,
+    lost_after=0.03,
+    lands_late=0.02,
+    meets_itself=0.03,
+    conflict_409=0.02,
+    no_answer=0.01,
+    broken_body=0.05,
+    stall=0.01,
+    stall_after=0.01,
+)
+"""Every fault, each often enough to fire in most seeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a world is made of."""
+
+    index: str = "listing"
+    """Who decides: `listing`, `database` or `redis`."""
+    profile: Profile = MODERN
+    """How the store behaves."""
+    names: tuple[str, ...] = ("a.txt", "a.txt2")
+    writers: int = 3
+    deleters: int = 1
+    readers: int = 2
+    operations: int = 5
+    """How many each client does."""
+    collects: bool = True
+    """A collector runs all the time, with the shortest retention there is."""
+    rates: Rates = RATES
+    commit_unknown: float = 0.02
+    """Probability that a commit of the database gives no answer."""
+    pointers_lost: float = 0.003
+    """Probability that Redis loses everything before a step."""
+    pointer_timeout: timedelta = timedelta(hours=1)
+    strong_listing: bool | None = None
+    """What Redis' index is told about the store; `None` for what is true."""
+    crash: float = 0.003
+    """Probability that a client dies at a call to the store; another takes its place."""
+    timing: Timing = field(
+        default_factory=lambda: Timing(
+            write_deadline=timedelta(seconds=60), grace=timedelta(minutes=17), patience=timedelta(seconds=20)
+        )
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of a seed."""
+
+    seed: int
+    violations: list[str]
+    fired: Counter[str]
+    """How often each fault happened."""
+    outcomes: Counter[str]
+    """How often an operation ended so."""
+    trace: list[str]
+    steps: int
+
+
+class World:
+    """A simulation of `Plan` with one seed; `run` it once."""
+
+    def __init__(
+        self,
+        seed: int,
+        plan: Plan | None = None,
+        *,
+        wrap: Callable[[ObjectStore], ObjectStore] | None = None,
+    ) -> None:
+        self.plan = plan or Plan()
+        self.simulation = Simulation(seed)
+        self.chance = self.simulation.chance
+        self.history = History(time=self.simulation.monotonic)
+        self.truth = MemoryObjectStore(clock=self.simulation)
+        self.shown = EventuallyConsistent(
+            inner=self.truth, clock=self.simulation, chance=self.chance, profile=self.plan.profile
+        )
+        self.rows = MemoryIndex()
+        self.database = FaultyIndex(
+            inner=self.rows, step=self.simulation.step, chance=self.chance, unknown=self.plan.commit_unknown
+        )
+        self.kept = MemoryPointers(clock=self.simulation, timeout=self.plan.pointer_timeout)
+        self.kept.trust()  # the bucket is new, and nobody wrote to it
+        self.pointers = FaultyPointers(
+            inner=self.kept,
+            step=self.simulation.step,
+            chance=self.chance,
+            no_answer=self.plan.commit_unknown,
+            flush=self.plan.pointers_lost,
+        )
+        self.faulty = Faulty(
+            inner=wrap(self.shown) if wrap else self.shown,
+            clock=self.simulation,
+            chance=self.chance,
+            rates=self.plan.rates,
+            later=self.simulation.later,
+        )
+        self.scheduled = Scheduled(inner=self.faulty, simulation=self.simulation, crash=self.plan.crash)
+        self._left = 0
+        self._written = 0
+        self.eaten: list[str] = []
+        """What the collector took from readers that followed the protocol."""
+
+    def run(self) -> Outcome:
+        """Let everybody do their work, then look at what is left."""
+        plan = self.plan
+        for kind, count in (("write", plan.writers), ("delete", plan.deleters), ("read", plan.readers)):
+            for number in range(count):
+                self._left += 1
+                self._client(f"{kind}r-{number}", kind, plan.operations)
+        if plan.collects:
+            self.simulation.actor("collector", self._collect)
+        self.simulation.run()
+        gapless = plan.index != "redis"  # its numbers come from the clock
+        violations = self.history.violations(self._kept(), all_kept=not plan.collects, gapless=gapless)
+        violations += self.eaten
+        fired = self.faulty.fired + self.shown.fired + self.database.fired + self.pointers.fired
+        fired["crash"] = self.scheduled.crashes
+        outcomes = Counter(f"{operation.kind} {operation.outcome}" for operation in self.history.operations)
+        return Outcome(
+            seed=self.simulation.seed,
+            violations=violations,
+            fired=fired,
+            outcomes=outcomes,
+            trace=self.simulation.trace,
+            steps=self.simulation.steps,
+        )
+
+    def archive(self, store: ObjectStore, *, truly: bool = False) -> Archive:
+        """Return an archive as each client has its own; `truly` without faults."""
+        layout = Layout(location="media")
+        index: Index
+        if self.plan.index == "listing":
+            index = ListingIndex(store=store, layout=layout)
+        elif self.plan.index == "redis":
+            strong = self.plan.strong_listing
+            index = PointerIndex(
+                store=store,
+                layout=layout,
+                kept=self.kept if truly else self.pointers,
+                timeout=self.plan.pointer_timeout,
+                strong_listing=not self.plan.profile.list_delay if strong is None else strong,
+                chance=self.chance,
+            )
+        else:
+            index = self.rows if truly else self.database
+        return Archive(
+            store=store,
+            index=index,
+            layout=layout,
+            timing=self.plan.timing,
+            clock=self.simulation,
+            chance=self.chance,
+            numbering=Numbering.CLOCK if self.plan.index == "redis" else Numbering.SEQUENCE,
+        )
+
+    def _client(self, name: str, kind: str, operations: int) -> None:
+        """Add a client; when it dies, another goes on with what it left undone."""
+        archive, left = self.archive(self.scheduled), [operations]
+
+        def work() -> None:
+            finished = False
+            try:
+                while left[0]:
+                    left[0] -= 1
+                    self._operate(archive, name, kind)
+                    self.simulation.sleep(self.chance.choice((0.0, 0.01, 1.0, 300.0, 3000.0)) * self.chance.random())
+                finished = True
+            finally:
+                self._left -= 1
+                if not finished and left[0]:
+                    self._left += 1
+                    self._client(f"{name}'", kind, left[0])
+
+        self.simulation.actor(name, work)
+
+    def _operate(self, archive: Archive, client: str, kind: str) -> None:
+        target = self.chance.choice(self.plan.names)
+        content = self._content() if kind == "write" else b""
+        operation = self.history.begin(client, kind, target, content=content)
+        try:
+            if kind == "read":
+                version, read = self._read(archive, target)
+                self.history.end(operation, outcome="ok", number=version.number if version else 0, content=read)
+                return
+            version = self._write(archive, target, content) if kind == "write" else archive.delete(target)
+            if version is None:
+                self.history.end(operation, outcome="failed")
+            else:
+                self.history.end(operation, outcome="ok", number=version.number)
+        except OutcomeUnknownError as error:
+            self.history.end(operation, outcome="unknown", number=error.number)
+            operation.ended = float("inf")
+        except NotYetVisibleError as error:
+            self.history.end(operation, outcome="failed")
+            if self.plan.index != "listing" and not self.plan.profile.create_delay:
+                self.eaten.append(f"a new object is read after it was written, unless it was asked for before: {error}")
+        except (ConflictError, StoreError, ConsistentS3Error) as error:
+            self.simulation.say(f"{kind} of {target}: {error}")
+            self.history.end(operation, outcome="failed")
+
+    def _write(self, archive: Archive, name: str, content: bytes) -> Version:
+        expected = None
+        if self.chance.random() < 0.3:
+            newest = archive.newest(name)
+            expected = newest.number if newest else 0
+        with closing(spool([content])) as body:
+            return archive.write(name, body, expected=expected)
+
+    def _read(self, archive: Archive, name: str) -> tuple[Version | None, bytes]:
+        for _ in range(3):
+            opened = self.simulation.monotonic()
+            version = archive.newest(name)
+            if version is None or version.tombstone:
+                return version, b""
+            if self.chance.random() < 0.3:
+                self.simulation.sleep(600 * self.chance.random())  # a slow reader, as a large download is
+            try:
+                with archive.reader(version) as reader:
+                    return version, reader.readall()
+            except VersionNotFoundError as error:
+                if self.pointers.lost_at > opened - 1:
+                    continue  # the pointer was learned again from an attempt that was just being thrown away
+                if self.simulation.monotonic() - opened < self.plan.timing.grace.total_seconds():
+                    self.eaten.append(f"collected under a reader that took less than grace: {error}")
+                # else collected while this process stood still: read again
+        raise VersionNotFoundError(f"{name!r} was collected under the reader, three times.")
+
+    def _content(self) -> bytes:
+        self._written += 1
+        return b"%06d" % self._written
+
+    def _collect(self) -> None:
+        archive = self.archive(self.scheduled_without_crash())
+        policy = RetentionPolicy(keep_last=1, keep_for=timedelta(0))
+        while self._left:
+            try:
+                Collector(archive=archive, policy=policy).run(dry_run=False)
+            except (StoreError, IndexUnavailableError, PreconditionFailedError) as error:
+                self.simulation.say(f"collection: {error}")
+            self.simulation.sleep(600 * self.chance.random())
+
+    def scheduled_without_crash(self) -> ObjectStore:
+        """Return the store for one who must live to the end."""
+        return replace(self.scheduled, crash=0.0)
+
+    def _bytes(self, version: Version) -> bytes:
+        try:
+            return b"" if version.tombstone else self.truth.get(version.body_key).read(-1)
+        except KeyMissingError:
+            self.eaten.append(f"version {version.number} of {version.name!r} is in the index and nowhere else")
+            return b""
+
+    def _kept(self) -> dict[str, dict[int, bytes]]:
+        archive = self.archive(self.truth, truly=True)
+        kept: dict[str, dict[int, bytes]] = {}
+        for name in self.plan.names:
+            versions = list(archive.history(name))
+            kept[name] = {version.number: self._bytes(version) for version in versions}
+        return kept
+
+
+SAFE = {
+    "listing": ("modern S3",),
+    "database": tuple(profile.name for profile in PROFILES),
+}
+"""On which stores each index is right. Elsewhere it must be refused."""
+
+
+def pairings() -> Iterator[Plan]:
+    """Yield a plan for each index and each store on which it is right."""
+    for index, names in SAFE.items():
+        for profile in PROFILES:
+            if profile.name in names:
+                yield Plan(index=index, profile=profile)
+
+
+def plan_of(seed: int) -> Plan:
+    """Return the plan that a seed stands for: a pairing, with a collector or (to see gaps) without."""
+    plans = list(pairings())
+    return replace(plans[seed % len(plans)], collects=(seed // len(plans)) % 2 == 0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run seeds: `python -m consistent_s3.testing.worlds --minutes 60`, or replay one: `--seed 7`."""
+    parser = argparse.ArgumentParser(prog="python -m consistent_s3.testing.worlds", description=main.__doc__)
+    parser.add_argument("--seed", type=int, help="Replay this seed and print its trace.")
+    parser.add_argument("--seeds", type=int, default=1000, help="How many seeds to run (default: 1000).")
+    parser.add_argument("--minutes", type=float, help="Run for so long instead.")
+    parser.add_argument("--begin", type=int, help="The first seed; drawn if not given.")
+    options = parser.parse_args(arguments)
+    if options.seed is not None:
+        outcome = World(options.seed, plan_of(options.seed)).run()
+        print("\n".join([*outcome.trace, *outcome.violations]))  # noqa: T201 - a program
+        return 1 if outcome.violations else 0
+    first = secrets.randbelow(10**9) if options.begin is None else options.begin
+    end = None if options.minutes is None else time.monotonic() + options.minutes * 60
+    fired: Counter[str] = Counter()
+    failed: list[int] = []
+    seed = first
+    while time.monotonic() < end if end is not None else seed < first + options.seeds:
+        outcome = World(seed, plan_of(seed)).run()
+        fired += outcome.fired
+        if outcome.violations:
+            failed.append(seed)
+            print(f"seed {seed}: " + "; ".join(outcome.violations))  # noqa: T201 - a program
+        seed += 1
+    print(f"seeds {first} to {seed - 1}: {len(failed)} violate the promise; faults fired: {dict(fired)}")  # noqa: T201
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

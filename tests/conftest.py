@@ -1,0 +1,85 @@
+"""Fixtures that need a server: each test gets a bucket of its own on a real S3 server."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from consistent_s3.clients import shared_client
+from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.testing import S3Server
+from tests.redis_server import PROGRAM, RedisServer
+
+_buckets = itertools.count(1)
+
+
+@pytest.fixture
+def storage_options(s3_server: S3Server) -> dict[str, Any]:
+    """Return options of a storage on a new, empty bucket."""
+    options = {
+        "bucket_name": f"bucket-{next(_buckets)}",
+        "endpoint_url": s3_server.url,
+        "access_key": "test",
+        "secret_key": "test",
+        "region_name": "us-east-1",
+        "index": "listing",
+    }
+    shared_client(ConsistentS3Storage(**options)).create_bucket(Bucket=options["bucket_name"])
+    return options
+
+
+@pytest.fixture
+def make_storage(storage_options: dict[str, Any]) -> Callable[..., ConsistentS3Storage]:
+    """Return a function that makes storages on one bucket, with options to add."""
+    return lambda **more: ConsistentS3Storage(**{**storage_options, **more})
+
+
+@pytest.fixture
+def storage(make_storage: Callable[..., ConsistentS3Storage]) -> ConsistentS3Storage:
+    return make_storage()
+
+
+@pytest.fixture
+def default_storage(settings: Any, storage_options: dict[str, Any]) -> ConsistentS3Storage:
+    """Make Django's default storage one on a new bucket, and return it."""
+    from django.core.files.storage import storages
+
+    backend = "consistent_s3.storage.ConsistentS3Storage"
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": backend, "OPTIONS": storage_options}}
+    return storages["default"]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say loudly what was not tried, since something of this machine was missing."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("NOT TRIED, something is missing here", red=True)
+        for reason in sorted({str(report.longrepr[-1]) for report in skipped}):
+            terminalreporter.line(f"  {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a test that was skipped is a test that failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and os.environ.get("CONSISTENT_S3_NO_SKIPS") and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def _redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    if PROGRAM is None:
+        pytest.skip("There is no redis-server on this machine: the Redis index was NOT tested.")
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(_redis_server: RedisServer) -> RedisServer:
+    """Return an empty Redis that is this process's own."""
+    with _redis_server.client as client:
+        client.flushall()
+    return _redis_server

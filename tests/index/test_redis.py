@@ -1,0 +1,520 @@
+"""Pointers in a real Redis: the steps, their races among threads and processes, and what happens when it fails."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from consistent_s3.core.archive import Archive
+from consistent_s3.core.errors import (
+    ConflictError,
+    IndexUnavailableError,
+    NumberTakenError,
+    OutcomeUnknownError,
+    PointerLostError,
+    VersionNotFoundError,
+)
+from consistent_s3.core.keys import Layout
+from consistent_s3.core.numbers import Numbering
+from consistent_s3.core.seams import Attributes, CommittingIndex, ForgetfulIndex, PutMode, PutReceipt
+from consistent_s3.core.versions import Details, KnownDetails, Version
+from consistent_s3.core.writing import spool
+from consistent_s3.index.pointers import Slot, encode
+from consistent_s3.index.redis import RedisIndex, RedisPointers
+from consistent_s3.testing.clocks import ManualClock
+from consistent_s3.testing.indexes import MemoryPointers
+from consistent_s3.testing.memory import MemoryObjectStore
+from tests.redis_server import RedisServer
+
+pytestmark = pytest.mark.service
+
+DAY = timedelta(days=1)
+NEVER = Retry(NoBackoff(), 0)
+"""redis-py itself tries again; here we see what we do."""
+NAME = "dir/a.txt"
+
+
+@pytest.fixture
+def client(redis_server: RedisServer):
+    with closing(redis_server.client) as client:
+        yield client
+
+
+@pytest.fixture(params=["redis", "memory"])
+def pointers(request: pytest.FixtureRequest):
+    """Return pointers of each kind: what the simulation runs on must do what Redis does."""
+    if request.param == "memory":
+        return MemoryPointers(clock=ManualClock(), timeout=DAY)
+    client = request.getfixturevalue("client")
+    return RedisPointers(lambda: client, place="bucket/", timeout=DAY)
+
+
+def archive_on(client: redis.Redis | Callable[[], redis.Redis], store: MemoryObjectStore, **options: object) -> Archive:
+    layout = Layout(location="media")
+    get_client = client if callable(client) and not isinstance(client, redis.Redis) else lambda: client
+    kept = RedisPointers(get_client, place="bucket/media", timeout=DAY)
+    index = RedisIndex(store=store, layout=layout, kept=kept, timeout=DAY, **options)
+    return Archive(store=store, index=index, layout=layout, numbering=Numbering.CLOCK)
+
+
+class Store(MemoryObjectStore):
+    """A bucket where something happens after a put."""
+
+    after_put: Sequence[Callable[[], object]] = ()
+
+    def put(self, *arguments: Any, **options: Any) -> PutReceipt:
+        receipt = MemoryObjectStore.put(self, *arguments, **options)
+        happenings, self.after_put = self.after_put, ()
+        for happening in happenings:
+            happening()
+        return receipt
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def archive(client: redis.Redis, store: MemoryObjectStore) -> Archive:
+    return archive_on(client, store)
+
+
+def write(archive: Archive, data: bytes, **options: object) -> Version:
+    with closing(spool([data])) as body:
+        return archive.write(NAME, body, **options)
+
+
+def read(archive: Archive) -> bytes:
+    with archive.reader(archive.require(NAME)) as reader:
+        return reader.readall()
+
+
+def a_version(number: int, write_id: str = "0" * 24) -> Version:
+    return Version(
+        name=NAME,
+        number=number,
+        key=Layout(location="media").version_key(NAME, number, write_id=write_id),
+        size=1,
+        modified=datetime(2026, 1, 1, tzinfo=UTC),
+        etag="e",
+        source=KnownDetails(Details(write_id=write_id)),
+    )
+
+
+def slot(number: int, write_id: str = "0" * 24) -> Slot:
+    return Slot(at=str(number), lineage=f" {number}:{write_id} ", value=encode(a_version(number, write_id)))
+
+
+def test_the_index_is_one_that_commits_and_forgets(archive):
+    assert isinstance(archive.index, CommittingIndex)
+    assert isinstance(archive.index, ForgetfulIndex)
+
+
+# The steps
+
+
+def test_the_first_claim_lies_until_it_is_replaced(pointers):
+    first = pointers.claim(NAME, "?one", keep=False)
+    second = pointers.claim(NAME, "?two", keep=True)
+
+    assert (first.at, second.at) == ("?one", "?one")
+    assert not second.settled
+
+
+def test_a_slot_is_replaced_only_by_who_saw_what_is_in_it(pointers):
+    pointers.claim(NAME, "?one", keep=False)
+
+    refused = pointers.swap(NAME, "?two", slot(1))
+    accepted = pointers.swap(NAME, "?one", slot(2))
+
+    assert refused is not None
+    assert (refused.at, accepted) == ("?one", None)
+    assert pointers.peek([NAME, "other"], keep=True) == [slot(2), Slot()]
+
+
+def test_an_empty_slot_is_never_replaced(pointers):
+    found = pointers.swap(NAME, "1", slot(2))
+
+    assert found == Slot()
+    assert pointers.peek([NAME], keep=False) == [Slot()]
+
+
+def test_a_pointer_remembers_the_last_64_versions(pointers):
+    pointers.claim(NAME, "?one", keep=False)
+    pointers.swap(NAME, "?one", slot(1))
+    for number in range(2, 101):
+        pointers.swap(NAME, str(number - 1), slot(number))
+
+    (found,) = pointers.peek([NAME], keep=False)
+
+    assert [number for number in range(1, 101) if found.named(number)] == list(range(37, 101))
+
+
+def test_a_slot_is_dropped_only_by_who_saw_what_is_in_it(pointers):
+    pointers.claim(NAME, "?one", keep=False)
+
+    pointers.drop(NAME, "?two")
+    kept = pointers.peek([NAME], keep=False)
+    pointers.drop(NAME, "?one")
+
+    assert (kept, pointers.peek([NAME], keep=False)) == ([Slot(at="?one")], [Slot()])
+
+
+def test_pointers_are_kept_since_the_first_question_or_for_as_long_as_somebody_says(pointers):
+    first = pointers.kept_for()
+    pointers.trust()
+
+    assert first < timedelta(seconds=5)
+    assert pointers.kept_for() >= DAY
+
+
+def test_pointers_expire_after_the_timeout_and_claims_sooner(archive, client):
+    archive.newest("never")
+    claims = [client.ttl(key) for key in client.scan_iter("*:newest:*")]
+    client.flushdb()
+
+    write(archive, b"one")
+
+    pointers = [client.ttl(key) for key in client.scan_iter("*:newest:*")]
+    assert 0 < claims[0] <= 300
+    assert 86000 < pointers[0] <= 86400
+
+
+# What the index decides
+
+
+def test_what_was_written_is_read_and_superseded_and_deleted_and_undeleted(archive):
+    first = write(archive, b"one")
+    second = write(archive, b"two", expected=first.number)
+    assert read(archive) == b"two"
+
+    tombstone = archive.delete(NAME)
+    with pytest.raises(VersionNotFoundError, match=f"was deleted by version {tombstone.number}"):
+        archive.require(NAME)
+    restored = archive.undelete(NAME)
+
+    assert read(archive) == b"two"
+    numbers = [version.number for version in archive.history(NAME)]
+    assert numbers == [restored.number, tombstone.number, second.number, first.number]
+
+
+def test_who_expects_an_old_number_is_told_and_leaves_nothing_behind(archive, store):
+    first = write(archive, b"one")
+    second = write(archive, b"two")
+
+    with pytest.raises(ConflictError) as caught:
+        write(archive, b"three", expected=first.number)
+
+    assert str(caught.value) == (
+        f"Version {second.number} of '{NAME}' is current, but {first.number} was expected. "
+        f"Read version {second.number} and decide again."
+    )
+    assert len(store.keys) == 2
+
+
+def test_an_advance_is_refused_after_any_other_number_and_repeated_freely(archive):
+    first = write(archive, b"one")
+    after = a_version(first.number + 1)
+    archive.index.advance(after, after=first.number)
+
+    archive.index.advance(after, after=first.number)  # the answer was lost, and the step is sent again
+    with pytest.raises(NumberTakenError) as caught:
+        archive.index.advance(a_version(first.number + 2), after=first.number)
+
+    assert str(caught.value) == f"Version {after.number} of '{NAME}' is the newest, not {first.number}."
+    assert archive.newest(NAME) == after
+
+
+def test_an_object_that_was_not_committed_is_not_the_newest_nor_in_the_history(archive, store):
+    first = write(archive, b"one")
+    stray = a_version(first.number + 1)
+    with closing(spool([b"x"])) as body:
+        store.put(stray.key, body.file, mode=PutMode.OVERWRITE, attributes=Attributes())
+
+    assert archive.newest(NAME) == first
+    assert list(archive.history(NAME)) == [first]
+
+
+def test_pointers_that_are_lost_are_learned_again_from_the_listing(archive, client):
+    write(archive, b"one")
+    second = write(archive, b"two")
+
+    client.flushdb()
+
+    assert archive.newest(NAME) == second
+    assert write(archive, b"three", expected=second.number).number > second.number
+    assert len(list(archive.history(NAME))) == 3
+
+
+def test_a_flush_between_put_and_advance_does_not_refuse_the_only_writer(archive, client, store):
+    first = write(archive, b"one")
+    store.after_put = [client.flushdb]
+
+    second = write(archive, b"two", expected=first.number)
+
+    assert archive.newest(NAME) == second
+    assert read(archive) == b"two"
+
+
+def test_an_attempt_that_another_took_for_the_newest_is_committed_once_and_its_writer_finds_out(archive, client, store):
+    first = write(archive, b"one")
+    others: list[Version] = []
+    store.after_put = [lambda: (client.flushdb(), others.append(write(archive, b"other")))]
+
+    second = write(archive, b"two", expected=first.number)
+
+    assert read(archive) == b"other"
+    assert list(archive.history(NAME)) == [*others, second, first]
+
+
+def test_after_a_flush_a_write_that_was_overtaken_is_of_unknown_outcome_and_nothing_is_cleaned_up(
+    archive, client, store
+):
+    first = write(archive, b"one")
+    overtaking = a_version(2**62)
+
+    def overtake() -> None:
+        client.flushdb()
+        with closing(spool([b"x"])) as body:
+            store.put(overtaking.key, body.file, mode=PutMode.OVERWRITE, attributes=Attributes())
+
+    store.after_put = [overtake]
+
+    with pytest.raises(OutcomeUnknownError) as caught:
+        write(archive, b"two", expected=first.number)
+
+    assert str(caught.value) == (
+        f"Nobody can say whether version {caught.value.number} of '{NAME}' was committed: the pointer was lost "
+        f"meanwhile, and others write. Look in the history for the write id {caught.value.write_id} before writing "
+        "again."
+    )
+    assert len(store.keys) == 3
+
+
+def test_a_pointer_to_an_object_that_is_gone_leads_nobody_any_more(archive, store):
+    first = write(archive, b"one")
+    second = write(archive, b"two")
+    store.delete([second.key])
+
+    with pytest.raises(VersionNotFoundError, match="is gone"):
+        read(archive)
+
+    assert archive.newest(NAME) == first
+
+
+# A store whose listing lags
+
+
+def test_on_a_weak_store_a_lost_pointer_is_an_error_until_somebody_says_that_all_is_settled(client, store):
+    archive = archive_on(client, store, strong_listing=False)
+    archive.index.trust()
+    first = write(archive, b"one")
+    client.flushdb()
+
+    with pytest.raises(PointerLostError) as caught:
+        archive.newest(NAME)
+    archive.index.trust()
+
+    assert str(caught.value).startswith(
+        f"Redis has no pointer for '{NAME}', and it has kept pointers for 0:00:00 only: it may have lost it, and this "
+        "store's listing cannot be trusted for the newest version. Wait for "
+    )
+    assert str(caught.value).endswith(
+        "; or, if nothing was written for as long as the listing takes to settle (in a new bucket, for instance), say "
+        "so with storage.archive.index.trust()."
+    )
+    assert archive.newest(NAME) == first
+
+
+def test_on_a_weak_store_nothing_is_written_over_a_lost_pointer(client, store):
+    archive = archive_on(client, store, strong_listing=False)
+
+    with pytest.raises(PointerLostError):
+        write(archive, b"one")
+
+    assert store.keys == []
+
+
+# Redis is down
+
+
+def test_without_redis_a_read_says_so_and_a_write_sends_nothing(store):
+    archive = archive_on(lambda: redis.Redis(port=1, retry=NEVER), store)
+
+    with pytest.raises(IndexUnavailableError) as caught:
+        archive.newest(NAME)
+    with pytest.raises(IndexUnavailableError):
+        write(archive, b"one")
+
+    assert str(caught.value).startswith("Redis, which knows the newest versions, gave no answer: ")
+    assert isinstance(caught.value, ConnectionError)
+    assert store.keys == []
+
+
+def test_without_redis_readers_go_on_where_it_is_allowed_and_writers_do_not(archive, store):
+    first = write(archive, b"one")
+    down = archive_on(lambda: redis.Redis(port=1, retry=NEVER), store, falls_back=True)
+
+    assert (down.newest(NAME), read(down)) == (first, b"one")
+    assert [version.number for version in down.history(NAME)] == [first.number]
+    assert down.require(NAME, first.number) == first
+    with pytest.raises(IndexUnavailableError):
+        write(down, b"two")
+    assert len(store.keys) == 1
+
+
+def test_redis_that_dies_between_put_and_advance_leaves_the_outcome_unknown(archive, store, client):
+    first = write(archive, b"one")
+    clients = iter([client])
+    dying = archive_on(lambda: next(clients, redis.Redis(port=1, retry=NEVER)), store)
+
+    with pytest.raises(OutcomeUnknownError):
+        write(dying, b"two")
+
+    assert archive.newest(NAME) == first
+    assert len(store.keys) == 2
+
+
+def test_an_answer_that_is_cut_off_does_not_commit_twice(redis_server, store):
+    with _Cutting(redis_server.port) as cutting:
+        client = redis.Redis(port=cutting.port, db=9, retry=NEVER)
+        archive = archive_on(client, store)
+        first = write(archive, b"one")
+        cutting.cut_next_answer()
+
+        second = write(archive, b"two", expected=first.number)
+
+        assert [version.number for version in archive.history(NAME)] == [second.number, first.number]
+        client.close()
+
+
+class _Cutting:
+    """Passes bytes to Redis and back, and cuts the connection where the answer to the next swap would pass."""
+
+    def __init__(self, port: int) -> None:
+        self._redis = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._cuts = False
+        self._pool = ThreadPoolExecutor(max_workers=8)
+
+    def cut_next_answer(self) -> None:
+        self._cuts = True
+
+    def __enter__(self) -> _Cutting:
+        self._pool.submit(self._accept)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._pool.shutdown()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._pool.submit(self._pass, client)
+
+    def _pass(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._redis)) as server:
+            while request := client.recv(65536):
+                server.sendall(request)
+                answer = server.recv(65536)
+                if self._cuts and b"EVALSHA" in request and b'"etag"' in request:
+                    self._cuts = False
+                    return
+                client.sendall(answer)
+
+
+# Races
+
+
+def test_sixteen_threads_that_write_one_name_lose_nothing(archive):
+    with ThreadPoolExecutor(16) as pool:
+        written = list(pool.map(lambda number: write(archive, b"%d" % number), range(64)))
+
+    numbers = sorted(version.number for version in written)
+    assert len(set(numbers)) == 64
+    assert [version.number for version in archive.history(NAME)] == numbers[::-1]
+    assert archive.newest(NAME).number == numbers[-1]
+
+
+def test_of_sixteen_threads_that_expect_one_number_one_wins(archive, store):
+    for _ in range(10):
+        expected = archive.newest(NAME)
+        number = expected.number if expected else 0
+
+        with ThreadPoolExecutor(16) as pool:
+            won = list(pool.map(lambda _, number=number: _wins(archive, number), range(16)))
+
+        assert won.count(True) == 1
+    assert len(store.keys) == 10
+
+
+def _wins(archive: Archive, expected: int) -> bool:
+    try:
+        write(archive, b"x", expected=expected)
+    except ConflictError:
+        return False
+    return True
+
+
+def _race(port: int, place: str, seed: int) -> list[tuple[int, int]]:
+    """Advance one name 100 times, and return each step taken."""
+    client = redis.Redis(port=port, db=9)
+    pointers = RedisPointers(lambda: client, place=place, timeout=DAY)
+    chance, steps = random.Random(seed), []
+    while len(steps) < 100:
+        at = pointers.claim(NAME, "?never", keep=True).at
+        number = int(at) + chance.randrange(1, 5)
+        if pointers.swap(NAME, at, slot(number, f"{chance.getrandbits(96):024x}")) is None:
+            steps.append((int(at), number))
+    client.close()
+    return steps
+
+
+def test_the_steps_of_four_processes_are_one_chain(redis_server, client):
+    RedisPointers(lambda: client, place="race", timeout=DAY).claim(NAME, "?one", keep=True)
+    RedisPointers(lambda: client, place="race", timeout=DAY).swap(NAME, "?one", slot(1))
+
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        steps = sorted(chain(*pool.starmap(_race, [(redis_server.port, "race", seed) for seed in range(4)])))
+
+    assert len(steps) == 400
+    assert [begin for begin, _ in steps] == [1, *(end for _, end in steps[:-1])]
+
+
+def test_a_redis_that_is_emptied_again_and_again_loses_no_acknowledged_write(archive, client):
+    written: list[Version] = []
+
+    def work(number: int) -> None:
+        if number % 7 == 0:
+            client.flushdb()
+        try:
+            written.append(write(archive, b"%d" % number))
+        except (OutcomeUnknownError, ConflictError):
+            return
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(140)))
+
+    kept = {version.number for version in archive.history(NAME)}
+    assert written
+    assert {version.number for version in written} <= kept
+    assert archive.newest(NAME).number == max(kept)

@@ -1,0 +1,145 @@
+"""The admin as a person sees it: real headless Chromium, a strict Content-Security-Policy, light, dark and narrow.
+
+With `CONSISTENT_S3_SCREENSHOTS=directory` each page is kept as a picture, to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.urls import reverse
+
+from tests.archive.models import Contract
+
+CHROMIUM = shutil.which("chromium")
+POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
+    pytest.mark.django_db(transaction=True),
+]
+
+
+class StrictPolicy:
+    """Middleware that forbids everything inline and foreign."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        return response
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright keeps an event loop in this thread
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, live_server, settings, admin_user, default_storage) -> Iterator[Any]:
+    """Return a function that opens a logged-in page; anything the browser complains of fails the test."""
+    settings.MIDDLEWARE = ["tests.test_browser.StrictPolicy", *settings.MIDDLEWARE]
+    complaints: list[str] = []
+
+    def open_page(path: str, *, dark: bool = False, width: int = 1280) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", locale="en-GB"
+        )
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{live_server.url}{reverse('admin:login')}?next={path}")
+        page.fill("[name=username]", "admin")
+        page.fill("[name=password]", "password")
+        page.click("[type=submit]")
+        return page
+
+    yield open_page
+    assert complaints == []
+
+
+def is_complaint(message: Any) -> bool:
+    return message.type == "error" and "favicon.ico" not in message.location.get("url", "")
+
+
+def keep(page: Any, name: str) -> None:
+    directory = os.environ.get("CONSISTENT_S3_SCREENSHOTS")
+    if directory:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{directory}/{name}.png", full_page=True)
+
+
+@pytest.fixture
+def contract(default_storage: Any) -> Contract:
+    contract = Contract(title="Lease of the north wing")
+    contract.file.save("lease.txt", ContentFile(b"Rent: 900\n"), author="ann", comment="Signed by both parties")
+    contract.file.save(
+        "lease-corrected.txt", ContentFile(b"Rent: 950\n" * 200), author="bob", comment="Corrected the rent"
+    )
+    contract.file.save("lease-2027.txt", ContentFile(b"Rent: 990\n" * 400), author="ann", comment="")
+    return contract
+
+
+def test_a_clerk_replaces_a_file_finds_its_history_and_brings_yesterdays_back(open_page, contract, tmp_path):
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text("Not a lease at all\n")
+    page = open_page(reverse("admin:archive_contract_change", args=[contract.pk]))
+
+    page.set_input_files("input[type=file]", str(wrong))
+    page.get_by_label("What changed?").fill("New terms")
+    page.get_by_role("button", name="Save and continue editing").click()
+    page.get_by_role("link", name="Versions of File").click()
+    page.get_by_role("row", name="lease-2027.txt").get_by_role("link", name="Restore version 3").click()
+    page.get_by_label("Comment").fill("That was the wrong file")
+    page.get_by_role("button", name="Restore this version").click()
+
+    assert "Restored version 3 of “contracts/lease.txt” as version 5." in page.inner_text("main, #main")
+    contract.refresh_from_db()
+    assert contract.file.read() == b"Rent: 990\n" * 400
+    assert [version.comment for version in contract.file.history()][:2] == ["That was the wrong file", "New terms"]
+    keep(page, "history")
+
+
+@pytest.mark.parametrize(
+    ("look", "options"),
+    [("light", {}), ("dark", {"dark": True}), ("narrow", {"width": 400})],
+    ids=["light", "dark", "narrow"],
+)
+def test_pages_fit_the_admin_in_every_look(open_page, contract, look, options):
+    page = open_page(reverse("admin:archive_contract_change", args=[contract.pk]), **options)
+    keep(page, f"change-{look}")
+
+    page.get_by_role("link", name="Versions of File").click()
+    keep(page, f"versions-{look}")
+    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    page.get_by_role("link", name="Restore version 1").click()
+    keep(page, f"restore-{look}")
+
+    assert not wide, "the page itself must not scroll sideways; its table may"
+
+
+def test_a_download_keeps_its_original_name(open_page, contract):
+    page = open_page(reverse("admin:archive_contract_versions", args=[contract.pk, "file"]))
+
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download version 2").click()
+
+    assert started.value.suggested_filename == "lease-corrected.txt"
+    assert Path(started.value.path()).read_bytes() == b"Rent: 950\n" * 200

@@ -1,0 +1,411 @@
+"""Each system check speaks when it should, in these words, and is silent otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core import checks
+from django.core.files.storage import FileSystemStorage
+from django.core.management import call_command
+from django.db import models
+from django.test.utils import isolate_apps
+
+from consistent_s3.checks import check_plain_file_fields, check_probed, check_storages, check_unfinished
+from consistent_s3.fields import VersionedFileField, VersionedImageField
+from consistent_s3.storage import ConsistentS3Storage
+from tests.projects import run_django, write_settings
+
+BACKEND = "consistent_s3.storage.ConsistentS3Storage"
+
+
+def told(messages: Any) -> list[tuple[str, str, str | None]]:
+    """Return what a person reads of some messages."""
+    return [(message.id, message.msg, message.hint) for message in messages]
+
+
+def ours(model: type[models.Model]) -> list[tuple[str, str, str | None]]:
+    return [message for message in told(model.check()) if message[0].startswith("consistent_s3")]
+
+
+def with_options(settings: Any, **options: Any) -> None:
+    """Give the default storage other options."""
+    default = settings.STORAGES["default"]
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {**default, "OPTIONS": {**default["OPTIONS"], **options}},
+    }
+
+
+# The project's storages
+
+
+def test_good_storages_are_silent():
+    assert check_storages(app_configs=None) == []
+
+
+def test_each_storage_with_a_bad_option_is_told_and_the_others_too(settings):
+    good = settings.STORAGES["default"]
+    settings.STORAGES = {
+        "default": {"BACKEND": BACKEND, "OPTIONS": {**good["OPTIONS"], "retension": {}}},
+        "good": good,
+        "archive": {"BACKEND": BACKEND, "OPTIONS": {**good["OPTIONS"], "retention": {"keep_last": 0}}},
+    }
+
+    messages = check_storages(app_configs=None)
+
+    assert [message.level for message in messages] == [checks.ERROR, checks.ERROR]
+    assert told(messages) == [
+        (
+            "consistent_s3.E010",
+            (
+                "STORAGES['default'] cannot be used: ConsistentS3Storage has no option 'retension'. Did you mean "
+                "'retention'?"
+            ),
+            "Correct its OPTIONS.",
+        ),
+        (
+            "consistent_s3.E010",
+            (
+                "STORAGES['archive'] cannot be used: ConsistentS3Storage for bucket 'default'['retention']: keep_last "
+                "is 0. Keep at least 1, or a name would be left nothing."
+            ),
+            "Correct its OPTIONS.",
+        ),
+    ]
+
+
+def test_a_storage_inside_another_with_other_rules_is_an_error(settings):
+    options = settings.STORAGES["default"]["OPTIONS"]
+    settings.STORAGES = {
+        "default": {"BACKEND": BACKEND, "OPTIONS": {**options, "retention": {"keep_last": 1}}},
+        "archive": {"BACKEND": BACKEND, "OPTIONS": {**options, "location": "archive"}},
+    }
+
+    assert told(check_storages(app_configs=None)) == [
+        (
+            "consistent_s3.E011",
+            (
+                "Collecting STORAGES['default'] would apply its retention to the files of STORAGES['archive'], which "
+                "lie in the same place and have another. Give each a location of its own, neither inside the other, or "
+                "the same retention."
+            ),
+            "Correct the OPTIONS in STORAGES.",
+        )
+    ]
+
+
+def test_storages_of_other_kinds_are_not_built(settings):
+    """A manifest storage without STATIC_ROOT cannot be built, and that is not our concern."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+        "misspelled": {"BACKEND": "no.such.Storage"},
+        "a function": {"BACKEND": "os.getcwd"},
+    }
+
+    assert check_storages(app_configs=None) == []
+
+
+def test_the_check_command_survives_a_bad_option_and_tells_of_it(tmp_path):
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "__init__.py").touch()
+    (tmp_path / "plain" / "models.py").write_text(
+        "from django.db import models\n\n\nclass Plain(models.Model):\n    file = models.FileField()\n"
+    )
+    write_settings(
+        tmp_path,
+        "INSTALLED_APPS += ['plain']\n"
+        f"STORAGES['default'] = {{'BACKEND': {BACKEND!r}, 'OPTIONS': {{'bucket_nam': 'x'}}}}\n",
+    )
+
+    run = run_django(tmp_path, "check")
+
+    assert run.returncode == 1
+    assert "(consistent_s3.E010) STORAGES['default'] cannot be used: ConsistentS3Storage has no option " in run.stderr
+    assert "Did you mean 'bucket_name'?" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+# Plain file fields
+
+
+@isolate_apps("tests.archive")
+def test_plain_file_fields_are_warned_of():
+    class Plain(models.Model):
+        file = models.FileField()
+        image = models.ImageField()
+
+        class Meta:
+            app_label = "archive"
+
+    messages = check_plain_file_fields([Plain._meta.apps.get_app_config("archive")])
+
+    hint = (
+        "Use consistent_s3.fields.VersionedFileField (or VersionedImageField), or set file_overwrite=False for this "
+        "storage."
+    )
+    assert [message.level for message in messages] == [checks.WARNING, checks.WARNING]
+    assert told(messages) == [
+        (
+            "consistent_s3.W001",
+            (
+                "Two rows that upload a file of the same name share one object, and each sees the other's upload: "
+                f"archive.Plain.{name} is a plain {kind} on a storage with file_overwrite=True."
+            ),
+            hint,
+        )
+        for name, kind in (("file", "FileField"), ("image", "ImageField"))
+    ]
+
+
+@isolate_apps("tests.archive")
+def test_plain_file_fields_on_a_storage_that_does_not_overwrite_are_silent(settings):
+    class Plain(models.Model):
+        file = models.FileField()
+        elsewhere = models.FileField(storage=FileSystemStorage())
+
+        class Meta:
+            app_label = "archive"
+
+    with_options(settings, file_overwrite=False)
+
+    assert check_plain_file_fields([Plain._meta.apps.get_app_config("archive")]) == []
+
+
+@isolate_apps("tests.archive")
+def test_plain_file_fields_on_another_storage_and_versioned_ones_are_silent():
+    class Other(models.Model):
+        title = models.CharField(max_length=10)
+        plain = models.FileField(storage=FileSystemStorage())
+        versioned = VersionedFileField()
+
+        class Meta:
+            app_label = "archive"
+
+    assert check_plain_file_fields([Other._meta.apps.get_app_config("archive")]) == []
+
+
+@isolate_apps("tests.archive")
+def test_plain_file_fields_on_a_storage_that_cannot_be_built_are_silent(settings):
+    class Plain(models.Model):
+        file = models.FileField()
+
+        class Meta:
+            app_label = "archive"
+
+    with_options(settings, retension={})
+
+    assert check_plain_file_fields([Plain._meta.apps.get_app_config("archive")]) == []
+
+
+def test_the_models_of_the_tests_are_silent():
+    assert check_plain_file_fields(None) == []
+    assert [told for model in apps.get_app_config("archive").get_models() for told in ours(model)] == []
+
+
+def test_the_checks_are_registered(settings, capsys):
+    with_options(settings, retension={})
+
+    with pytest.raises(Exception, match=r"consistent_s3\.E010"):
+        call_command("check", "--tag", "files")
+
+
+# The versioned fields
+
+
+@isolate_apps("tests.archive")
+def test_a_versioned_field_on_another_storage_is_an_error():
+    class Misplaced(models.Model):
+        file = VersionedFileField(storage=FileSystemStorage())
+
+        class Meta:
+            app_label = "archive"
+
+    assert ours(Misplaced) == [
+        (
+            "consistent_s3.E001",
+            (
+                "archive.Misplaced.file needs a ConsistentS3Storage, but its storage is FileSystemStorage. Set "
+                "STORAGES['default'] or the field's storage= to consistent_s3.storage.ConsistentS3Storage."
+            ),
+            None,
+        )
+    ]
+
+
+@isolate_apps("tests.archive")
+def test_a_versioned_field_on_a_storage_that_cannot_be_built_is_an_error(settings):
+    class Misplaced(models.Model):
+        file = VersionedFileField()
+
+        class Meta:
+            app_label = "archive"
+
+    with_options(settings, retension={})
+
+    assert ours(Misplaced) == [
+        ("consistent_s3.E001", "ConsistentS3Storage has no option 'retension'. Did you mean 'retention'?", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("length", "warned"), [(100, True), (254, True), (255, False), (512, False), (None, False)], ids=str
+)
+@isolate_apps("tests.archive")
+def test_a_short_max_length_is_warned_of(length, warned):
+    class Short(models.Model):
+        file = VersionedFileField(max_length=length)
+
+        class Meta:
+            app_label = "archive"
+
+    expected = (
+        "consistent_s3.W002",
+        f"max_length={length} is short for the name of a file in its directory: longer ones are cut.",
+        "Use at least 255, or leave it out for 512.",
+    )
+    assert ours(Short) == ([expected] if warned else [])
+
+
+@isolate_apps("tests.archive")
+def test_a_version_field_that_is_not_there_is_an_error():
+    class Missing(models.Model):
+        file = VersionedFileField(version_field="file_versoin")
+
+        class Meta:
+            app_label = "archive"
+
+    assert ours(Missing) == [
+        (
+            "consistent_s3.E002",
+            "version_field='file_versoin' names no field of Missing.",
+            "Add it after this field: file_versoin = models.PositiveBigIntegerField(null=True, editable=False)",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        pytest.param(models.IntegerField(null=True), id="too small"),
+        pytest.param(models.CharField(max_length=20, null=True), id="text"),
+        pytest.param(models.PositiveBigIntegerField(), id="not null"),
+    ],
+)
+@isolate_apps("tests.archive")
+def test_a_version_field_that_cannot_hold_a_number_is_an_error(pin):
+    class Wrong(models.Model):
+        file = VersionedFileField(version_field="pin")
+
+        class Meta:
+            app_label = "archive"
+
+    Wrong.add_to_class("pin", pin.clone())
+
+    assert ours(Wrong) == [
+        (
+            "consistent_s3.E003",
+            "version_field='pin' must hold 63-bit numbers and null.",
+            "Declare it so: pin = models.PositiveBigIntegerField(null=True, editable=False)",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [models.BigIntegerField(null=True), models.PositiveBigIntegerField(null=True)],
+    ids=lambda pin: str(type(pin)),
+)
+@isolate_apps("tests.archive")
+def test_a_version_field_that_holds_numbers_and_null_is_silent(pin):
+    class Right(models.Model):
+        image = VersionedImageField(version_field="pin")
+
+        class Meta:
+            app_label = "archive"
+
+    Right.add_to_class("pin", pin.clone())
+
+    assert ours(Right) == []
+
+
+@isolate_apps("tests.archive")
+def test_a_version_field_before_its_file_is_an_error():
+    class Early(models.Model):
+        pin = models.PositiveBigIntegerField(null=True)
+        file = VersionedFileField(version_field="pin")
+
+        class Meta:
+            app_label = "archive"
+
+    assert ours(Early) == [
+        (
+            "consistent_s3.E004",
+            "version_field='pin' is declared before 'file', so it would be saved first.",
+            "Declare it after the file, in the same model.",
+        )
+    ]
+
+
+@isolate_apps("tests.archive")
+def test_a_version_field_in_a_parent_of_the_files_model_is_an_error():
+    class Parent(models.Model):
+        pin = models.PositiveBigIntegerField(null=True)
+
+        class Meta:
+            app_label = "archive"
+
+    class Child(Parent):
+        file = VersionedFileField(version_field="pin")
+
+        class Meta:
+            app_label = "archive"
+
+    assert [message[0] for message in ours(Child)] == ["consistent_s3.E004"]
+
+
+def test_an_image_field_is_checked_as_django_does():
+    storage = ConsistentS3Storage(bucket_name="b", access_key="a", secret_key="s", region_name="us-east-1")
+    field = VersionedImageField(upload_to="/absolute", storage=storage)
+    field.set_attributes_from_name("image")
+    field.model = models.Model
+
+    assert "fields.E202" in [message.id for message in field.check()]
+
+
+def test_a_storage_that_rests_on_listings_is_to_be_probed(settings):
+    with_options(settings, index="listing")
+
+    messages = told(check_probed())
+
+    text = (
+        "STORAGES['default'] has index='listing', which is right only on a store whose listings are strongly "
+        "consistent and whose conditional writes are atomic."
+    )
+    assert [message[:2] for message in messages] == [("consistent_s3.W011", text)]
+    with_options(settings, index="database")
+    assert check_probed() == []
+
+
+def test_the_unfinished_index_is_warned_of(settings):
+    with_options(settings, index="redis")
+
+    messages = told(check_unfinished())
+
+    text = (
+        "STORAGES['default'] has index='redis', which is not finished: two ways are known in which it breaks the "
+        "promise."
+    )
+    hint = "Use index='database'. The README's section 'Which index when' says what can happen."
+    assert messages == [("consistent_s3.W012", text, hint)]
+    with_options(settings, index="database")
+    assert check_unfinished() == []
+
+
+def test_a_storage_that_cannot_be_built_is_not_told_twice(settings):
+    with_options(settings, index="listing", numbering="nonsense")
+
+    assert check_probed() == []
+    assert check_unfinished() == []

@@ -1,0 +1,229 @@
+"""The storage on the Redis index: both cache backends, its options, and its requests (DESIGN.md section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+
+from consistent_s3.core.errors import ConflictError, IndexUnavailableError
+from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.testing import assert_requests
+from tests.redis_server import RedisServer
+
+pytestmark = pytest.mark.service
+
+NAME = "dir/a.txt"
+WHERE = "ConsistentS3Storage for bucket 'files'"
+BACKENDS = {"Django": "django.core.cache.backends.redis.RedisCache", "django-redis": "django_redis.cache.RedisCache"}
+
+
+@pytest.fixture(params=BACKENDS)
+def redis_cache(request: pytest.FixtureRequest, settings: Any, redis_server: RedisServer) -> None:
+    settings.CACHES = {"default": {"BACKEND": BACKENDS[request.param], "LOCATION": redis_server.url}}
+
+
+@pytest.fixture
+def storage(redis_cache: None, make_storage: Callable[..., ConsistentS3Storage]) -> ConsistentS3Storage:
+    return make_storage(index="redis")
+
+
+def lose_pointers(redis_server: RedisServer) -> None:
+    with redis_server.client as client:
+        client.flushdb()
+
+
+# What it costs
+
+
+def test_a_save_costs_one_put(storage):
+    storage.save(NAME, ContentFile(b"one"))
+
+    with assert_requests(storage, PUT=1):
+        storage.save(NAME, ContentFile(b"two"))
+
+
+def test_the_first_save_of_a_name_costs_one_list_more(storage):
+    with assert_requests(storage, LIST=1, PUT=1):
+        storage.save(NAME, ContentFile(b"one"))
+
+
+def test_open_and_read_cost_one_get(storage):
+    storage.save(NAME, ContentFile(b"text"))
+
+    with assert_requests(storage, GET=1), storage.open(NAME) as file:
+        data = file.read()
+
+    assert data == b"text"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda storage: storage.exists(NAME), id="exists"),
+        pytest.param(lambda storage: storage.size(NAME), id="size"),
+        pytest.param(lambda storage: storage.get_modified_time(NAME), id="modified time"),
+        pytest.param(lambda storage: storage.url(NAME), id="url"),
+        pytest.param(lambda storage: storage.version(NAME).author, id="author"),
+    ],
+)
+def test_a_question_costs_nothing(storage, ask):
+    storage.save(NAME, ContentFile(b"text"))
+
+    with assert_requests(storage):
+        ask(storage)
+
+
+def test_a_pointer_that_is_gone_costs_one_list_once(storage, redis_server):
+    storage.save(NAME, ContentFile(b"text"))
+    lose_pointers(redis_server)
+
+    with assert_requests(storage, LIST=1, GET=1), storage.open(NAME) as file:
+        file.read()
+    with assert_requests(storage, GET=1), storage.open(NAME) as file:
+        file.read()
+
+
+def test_a_deletion_costs_two_puts_and_is_known_at_once(storage):
+    storage.save(NAME, ContentFile(b"text"))
+
+    with assert_requests(storage, PUT=2):
+        storage.delete(NAME)
+    with assert_requests(storage):
+        assert not storage.exists(NAME)
+
+
+def test_a_history_costs_one_list_and_a_version_by_number_one(storage):
+    for data in (b"1", b"2", b"3"):
+        storage.save(NAME, ContentFile(data))
+
+    with assert_requests(storage, LIST=1):
+        numbers = [version.number for version in storage.history(NAME)]
+    with assert_requests(storage, LIST=1, GET=1), storage.open(NAME, version=numbers[2]) as file:
+        data = file.read()
+
+    assert data == b"1"
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_listing_names_costs_one_list_also_with_deleted_ones(storage):
+    storage.save(NAME, ContentFile(b"text"))
+    storage.save("dir/b.txt", ContentFile(b"text"))
+    storage.delete("dir/b.txt")
+
+    with assert_requests(storage, LIST=1):
+        assert storage.listdir("dir") == ([], ["a.txt"])
+
+
+# What it does
+
+
+def test_a_writer_is_told_of_another(storage):
+    first = storage.write(NAME, ContentFile(b"one"))
+    storage.write(NAME, ContentFile(b"two"), expected=first.number)
+
+    with pytest.raises(ConflictError):
+        storage.write(NAME, ContentFile(b"three"), expected=first.number)
+
+    assert len(list(storage.history(NAME))) == 2
+
+
+def test_without_overwrite_a_free_name_is_kept_and_a_taken_one_is_not(redis_cache, make_storage):
+    storage = make_storage(index="redis", file_overwrite=False)
+
+    names = [storage.save(NAME, ContentFile(b"text")) for _ in range(2)]
+
+    assert names[0] == NAME != names[1]
+
+
+def test_two_locations_and_two_key_prefixes_do_not_meet(redis_cache, make_storage, settings):
+    settings.CACHES = {**settings.CACHES, "other": {**settings.CACHES["default"], "KEY_PREFIX": "other"}}
+    here, there = make_storage(index="redis"), make_storage(index="redis", location="there")
+    other = make_storage(index="redis", index_cache="other")
+    here.save(NAME, ContentFile(b"here"))
+
+    with assert_requests(here, LIST=2):
+        found = (here.exists(NAME), there.exists(NAME), other.exists(NAME))
+
+    assert found == (True, False, True)
+
+
+def test_readers_go_on_without_redis_where_it_is_allowed(storage, make_storage, settings):
+    storage.save(NAME, ContentFile(b"text"))
+    down = {"BACKEND": BACKENDS["Django"], "LOCATION": "redis://127.0.0.1:1"}
+    settings.CACHES = {**settings.CACHES, "down": down}
+    strict = make_storage(index="redis", index_cache="down")
+    lenient = make_storage(index="redis", index_cache="down", index_fallback="listing")
+
+    with pytest.raises(IndexUnavailableError):
+        strict.exists(NAME)
+    with pytest.raises(IndexUnavailableError):
+        lenient.save(NAME, ContentFile(b"two"))
+
+    assert lenient.open(NAME).read() == b"text"
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(
+            {"numbering": "sequence"},
+            f"{WHERE}['numbering'] is 'sequence', which index 'redis' cannot use: a save that was refused would have "
+            "the number of the one that was accepted. Leave it out, or set it to 'clock'.",
+            id="numbering",
+        ),
+        pytest.param(
+            {"index_timeout": 60},
+            f"{WHERE}['index_timeout'] is 0:01:00, but a write may land up to 0:16:00 after it began. Raise it.",
+            id="timeout",
+        ),
+        pytest.param(
+            {"index_fallback": "listings"},
+            f"{WHERE}['index_fallback'] has no option 'listings'. Did you mean 'listing'?",
+            id="fallback",
+        ),
+        pytest.param(
+            {"strong_listing": "yes"},
+            f"{WHERE}['strong_listing'] is 'yes'. Use True or False.",
+            id="strong_listing",
+        ),
+        pytest.param(
+            {"index_fallback": "listing", "strong_listing": False},
+            f"{WHERE}['index_fallback'] is 'listing', but strong_listing is False: readers would be shown old "
+            "versions. Leave index_fallback out; while Redis is down they get an error.",
+            id="fallback to a weak listing",
+        ),
+        pytest.param(
+            {"index_cache": "none"},
+            f"{WHERE}['index_cache'] is 'none', which CACHES does not have.",
+            id="no such cache",
+        ),
+        pytest.param(
+            {},
+            f"{WHERE}['index_cache'] is 'default', and CACHES['default'] is a "
+            "django.core.cache.backends.locmem.LocMemCache. Use django.core.cache.backends.redis.RedisCache or "
+            "django_redis.cache.RedisCache.",
+            id="another kind of cache",
+        ),
+    ],
+)
+def test_options_that_would_break_the_promise_are_refused(options, message):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        ConsistentS3Storage(bucket_name="files", index="redis", **options).exists(NAME)
+
+    assert str(caught.value) == message
+
+
+def test_the_cache_itself_is_left_alone(storage, redis_server):
+    caches["default"].set("mine", 1)
+
+    storage.save(NAME, ContentFile(b"text"))
+
+    assert caches["default"].get("mine") == 1
