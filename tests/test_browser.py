@@ -68,7 +68,8 @@ def open_page(browser, live_server, settings, admin_user, default_storage) -> It
         page.goto(f"{live_server.url}{reverse('admin:login')}?next={path}")
         page.fill("[name=username]", "admin")
         page.fill("[name=password]", "password")
-        page.click("[type=submit]")
+        with page.expect_navigation(url=f"**{path}", wait_until="load"):
+            page.click("[type=submit]")
         return page
 
     yield open_page
@@ -77,6 +78,12 @@ def open_page(browser, live_server, settings, admin_user, default_storage) -> It
 
 def is_complaint(message: Any) -> bool:
     return message.type == "error" and "favicon.ico" not in message.location.get("url", "")
+
+
+def follow(page: Any, link: str) -> None:
+    """Click the link and wait for the page behind it: a click alone returns before the browser has left."""
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("link", name=link).click()
 
 
 def keep(page: Any, name: str) -> None:
@@ -108,7 +115,8 @@ def test_a_clerk_replaces_a_file_finds_its_history_and_brings_yesterdays_back(op
     page.get_by_role("link", name="Versions of File").click()
     page.get_by_role("row", name="lease-2027.txt").get_by_role("link", name="Restore version 3").click()
     page.get_by_label("Comment").fill("That was the wrong file")
-    page.get_by_role("button", name="Restore this version").click()
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("button", name="Restore this version").click()
 
     assert "Restored version 3 of “contracts/lease.txt” as version 5." in page.inner_text("main, #main")
     contract.refresh_from_db()
@@ -126,10 +134,10 @@ def test_pages_fit_the_admin_in_every_look(open_page, contract, look, options):
     page = open_page(reverse("admin:archive_contract_change", args=[contract.pk]), **options)
     keep(page, f"change-{look}")
 
-    page.get_by_role("link", name="Versions of File").click()
+    follow(page, "Versions of File")
     keep(page, f"versions-{look}")
     wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    page.get_by_role("link", name="Restore version 1").click()
+    follow(page, "Restore version 1")
     keep(page, f"restore-{look}")
 
     assert not wide, "the page itself must not scroll sideways; its table may"
