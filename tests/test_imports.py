@@ -16,7 +16,8 @@ PACKAGE = Path(consistent_s3.__file__).parent
 
 CORE = {"core"}
 INDEX = CORE | {"index", "models"}
-STORAGE = INDEX | {"conf", "clients", "content", "files", "attribution", "version"}
+PARTS = INDEX | {"conf", "clients"}
+STORAGE = PARTS | {"assembly", "content", "filenames", "files", "attribution", "version"}
 FACES = STORAGE | {"storage", "fields", "fieldfiles", "signals", "widgets", "collection", "state"}
 DIRECTION: dict[str, set[str]] = {
     "__init__": {"attribution"},
@@ -27,7 +28,9 @@ DIRECTION: dict[str, set[str]] = {
     "attribution": set(),
     "conf": CORE,
     "clients": CORE,
-    "content": CORE,
+    "content": CORE | {"attribution"},
+    "filenames": CORE,
+    "assembly": PARTS,
     "models": CORE,
     "signals": set(),
     "files": CORE,
