@@ -130,7 +130,7 @@ def test_tombstone_that_holds_the_last_number_stays_for_ever() -> None:
         pytest.param(29, RetentionPolicy(tombstone_for=days(30)), Reason.TOMBSTONE_FOR, id="within"),
         pytest.param(30, RetentionPolicy(tombstone_for=days(30)), Reason.LAST_TOMBSTONE, id="after"),
         pytest.param(
-            8, RetentionPolicy(keep_for=days(30), tombstone_for=days(7)), Reason.LAST_TOMBSTONE, id="beats-keep-for"
+            8, RetentionPolicy(keep_for=days(30), tombstone_for=days(7)), Reason.KEEP_FOR, id="keep-for-is-longer"
         ),
         pytest.param(0.9, RetentionPolicy(tombstone_for=timedelta(0)), Reason.GRACE, id="never-within-grace"),
     ],
