@@ -1,4 +1,4 @@
-"""The rows of the database index: which objects there are, and all their versions.
+"""The rows of the database index: which objects there are, and all their versions; and what is held.
 
 A name may be longer than a database can index, and databases disagree about which texts are equal (case, accents,
 trailing spaces), so names are found by a digest of place and name, and compared by their bytes.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -86,3 +87,39 @@ class StoredVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stored_object} {self.number}"
+
+
+class Hold(models.Model):
+    """What keeps a version, or all versions of a name, from every policy and from `erase`, until it is released.
+
+    A hold that ended or was released stays as a record; its row is never changed otherwise. It is found by the object's
+    place in the bucket, so whichever storage collects there finds it, also one with another location.
+    """
+
+    digest = models.CharField(max_length=64, db_index=True, editable=False)
+    place_digest = models.CharField(max_length=64, db_index=True, editable=False)
+    place = models.TextField(_("place"), help_text=_("Bucket and location."))
+    name = models.TextField(_("name"))
+    number = models.PositiveBigIntegerField(
+        _("version"), null=True, blank=True, help_text=_("Empty for all versions, also those to come.")
+    )
+    reason = models.TextField(_("reason"))
+    author = models.TextField(_("author"), blank=True)
+    created = models.DateTimeField(_("held since"), default=timezone.now, editable=False)
+    until = models.DateTimeField(_("until"), null=True, blank=True, help_text=_("Empty for until it is released."))
+    released_at = models.DateTimeField(_("released at"), null=True, blank=True, editable=False)
+    released_by = models.TextField(_("released by"), blank=True)
+    release_reason = models.TextField(_("reason for the release"), blank=True)
+
+    class Meta:
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        ordering = ["-created", "-pk"]
+
+    def __str__(self) -> str:
+        return self.name if self.number is None else f"{self.name} {self.number}"
+
+    @property
+    def in_force(self) -> bool:
+        """Return whether it keeps anything now, by this machine's clock."""
+        return self.released_at is None and (self.until is None or self.until > timezone.now())
