@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -54,7 +54,7 @@ class Reason(StrEnum):
     TOMBSTONE_FOR = "tombstone_for"
     POINTED_TO = "a version that stays points to this body"
     LOCKED = "the store keeps it locked"
-    COMMITTED = "it was committed meanwhile"
+    COMMITTED = "the index knows it by now"
     UNCOMMITTED = "the index does not know it"
     NOT_INDEXED = "the index does not know it and may be incomplete: run reindex"
     UNREFERENCED_BODY = "no version points to this body"
@@ -102,6 +102,8 @@ class RetentionPolicy:
     """How long after it was superseded a version that stays moves to `archive_class`; `None` for never."""
     archive_class: str = ""
     """The storage class for what is old."""
+    also: tuple[RetentionPolicy, ...] = ()
+    """Policies that count as well: a version goes only if all of them let it go. See `all_of`."""
 
     def __post_init__(self) -> None:
         if self.keep_last is not None and self.keep_last < 1:
@@ -131,15 +133,37 @@ class RetentionPolicy:
     @property
     def keeps_everything(self) -> bool:
         """Return whether no rule lets anything go."""
-        return self.keep_last is None and self.keep_for is None and not self.tiers
+        return any(one.keep_last is None and one.keep_for is None and not one.tiers for one in self.each)
+
+    @property
+    def each(self) -> tuple[RetentionPolicy, ...]:
+        """Return this policy and those that count as well."""
+        return self, *self.also
+
+
+def all_of(policies: Iterable[RetentionPolicy]) -> RetentionPolicy:
+    """Return one policy that keeps whatever any of some policies keeps; at least one must be given.
+
+    Versions are archived when all want it, and then as the last of them says.
+    """
+    distinct = tuple(dict.fromkeys(one for policy in policies for one in policy.each))
+    if len(distinct) == 1:
+        return distinct[0]
+    latest: RetentionPolicy | None = distinct[0]
+    for policy in distinct:
+        if latest is None or latest.archive_after is None or policy.archive_after is None:
+            latest = None
+        elif policy.archive_after > latest.archive_after:
+            latest = policy
+    archive_after, archive_class = (latest.archive_after, latest.archive_class) if latest else (None, "")
+    return replace(distinct[0], also=distinct[1:], archive_after=archive_after, archive_class=archive_class)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """What a project knows of one name."""
 
-    policies: tuple[RetentionPolicy, ...]
-    """All that apply: a version goes only if each of them lets it go."""
+    policy: RetentionPolicy
     referenced: frozenset[int] = frozenset()
     """The numbers that rows point to."""
     held: frozenset[int] = frozenset()
@@ -147,11 +171,9 @@ class Circumstances:
     held_whole: bool = False
     """A hold covers all versions, also those to come."""
 
-    def protects(self, number: int) -> Reason | None:
-        """Return why a version must stay whatever the policies say: `HELD` or `REFERENCED`; `None` if it need not."""
-        if self.held_whole or number in self.held:
-            return Reason.HELD
-        return Reason.REFERENCED if number in self.referenced else None
+    def holds(self, number: int) -> bool:
+        """Return whether a hold covers a version."""
+        return self.held_whole or number in self.held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,13 +200,13 @@ class Decision:
     number: int
     goes: bool
     reason: Reason
-    archives: str = ""
-    """The storage class to which it is to move now, and stay; empty for none."""
+    archives: bool = False
+    """It stays, and is to move to the policy's `archive_class` now."""
 
 
 def plan(
     history: Sequence[Kept],
-    policies: RetentionPolicy | Sequence[RetentionPolicy],
+    policy: RetentionPolicy,
     now: datetime,
     *,
     grace: timedelta,
@@ -193,17 +215,14 @@ def plan(
 ) -> list[Decision]:
     """Decide about all versions of one name, newest first, in the same order.
 
-    With several policies a version goes only if each lets it go, and is archived only if each wants it, as the last of
-    them says; without any everything stays. `deleted` says that the newest is a tombstone, `numbers_restart` that a
-    name without versions begins at 1. Pure and total: every version gets a decision with a reason.
+    `deleted` says that the newest is a tombstone, `numbers_restart` that a name without versions begins at 1. Pure and
+    total: every version gets a decision with a reason.
     """
-    policies = (policies,) if isinstance(policies, RetentionPolicy) else policies or (RetentionPolicy(),)
     decisions: list[Decision] = []
-    tiers = {tier for policy in policies for tier in policy.tiers}
+    tiers = {tier for one in policy.each for tier in one.tiers}
     standing = _standing(history, tiers, now, deleted=deleted) if tiers else frozenset()
     going = Reason.DELETED if deleted else Reason.SUPERSEDED
-    keeps_everything = any(policy.keeps_everything for policy in policies)
-    archive_after, archive_class = _archiving(policies)
+    keeps_everything = policy.keeps_everything
     for position, version in enumerate(history):
         if position == 0:
             decisions.append(Decision(number=version.number, goes=False, reason=Reason.CURRENT))
@@ -212,17 +231,19 @@ def plan(
         age = now - max(history[position - 1].modified, version.modified)
         keep = _fixed(version, keeps_everything=keeps_everything)
         if keep is None:
-            keep = _keeps(position, age, policies, stands=position in standing, deleted=deleted)
+            keep = _keeps(position, age, policy, stands=position in standing, deleted=deleted)
         if keep is None and age < grace:
             keep = Reason.GRACE
-        archives = ""
-        if keep is not None and archive_after is not None and age >= archive_after and _is_archivable(version):
-            archives = archive_class
-        decisions.append(Decision(number=version.number, goes=keep is None, reason=keep or going, archives=archives))
-    if history and deleted:
-        decisions[0] = _tombstone(
-            history[0], decisions[1:], policies, now, grace=grace, numbers_restart=numbers_restart
+        decisions.append(
+            Decision(
+                number=version.number,
+                goes=keep is None,
+                reason=keep or going,
+                archives=keep is not None and _archives(version, age, policy),
+            )
         )
+    if history and deleted:
+        decisions[0] = _tombstone(history[0], decisions[1:], policy, now, grace=grace, numbers_restart=numbers_restart)
     return decisions
 
 
@@ -235,13 +256,11 @@ def _fixed(version: Kept, *, keeps_everything: bool) -> Reason | None:
     return Reason.REFERENCED if version.referenced else None
 
 
-def _keeps(
-    position: int, age: timedelta, policies: Sequence[RetentionPolicy], *, stands: bool, deleted: bool
-) -> Reason | None:
-    for policy in policies:
-        if policy.keep_last is not None and not deleted and position < policy.keep_last:
+def _keeps(position: int, age: timedelta, policy: RetentionPolicy, *, stands: bool, deleted: bool) -> Reason | None:
+    for one in policy.each:
+        if one.keep_last is not None and not deleted and position < one.keep_last:
             return Reason.KEEP_LAST
-        if policy.keep_for is not None and age < policy.keep_for:
+        if one.keep_for is not None and age < one.keep_for:
             return Reason.KEEP_FOR
     return Reason.TIER if stands else None
 
@@ -268,47 +287,32 @@ def _standing(history: Sequence[Kept], tiers: Iterable[Tier], now: datetime, *, 
     return frozenset(standing)
 
 
-def _archiving(policies: Sequence[RetentionPolicy]) -> tuple[timedelta | None, str]:
-    """Return when versions are archived, and to which class: as the policy says that wants it last."""
-    last: tuple[timedelta | None, str] = (None, "")
-    for policy in policies:
-        if policy.archive_after is None:
-            return None, ""
-        if last[0] is None or policy.archive_after > last[0]:
-            last = policy.archive_after, policy.archive_class
-    return last
-
-
-def _is_archivable(version: Kept) -> bool:
-    """Say whether a noncurrent version may be archived at all: not what rows read, nor what has no bytes."""
-    return not (version.archived or version.referenced or version.tombstone)
+def _archives(version: Kept, age: timedelta, policy: RetentionPolicy) -> bool:
+    """Say whether a version that stays is to be archived: not what rows read, nor what has no bytes."""
+    if policy.archive_after is None or version.archived or version.referenced or version.tombstone:
+        return False
+    return age >= policy.archive_after
 
 
 def _tombstone(
     tombstone: Kept,
     under: Sequence[Decision],
-    policies: Sequence[RetentionPolicy],
+    policy: RetentionPolicy,
     now: datetime,
     *,
     grace: timedelta,
     numbers_restart: bool,
 ) -> Decision:
     age = now - tombstone.modified
-    keeps_everything = any(policy.keeps_everything for policy in policies)
-    reason = _fixed(tombstone, keeps_everything=bool(under) and keeps_everything)
+    reason = _fixed(tombstone, keeps_everything=bool(under) and policy.keeps_everything)
     if reason is None and under:
         reason = Reason.UNDER_TOMBSTONE
-    elif reason is None and numbers_restart and any(policy.tombstone_for is None for policy in policies):
+    elif reason is None and numbers_restart and any(one.tombstone_for is None for one in policy.each):
         reason = Reason.HOLDS_NUMBER
-    elif reason is None:
-        reason = _keeps_lone_tombstone(age, policies, grace=grace)
+    elif reason is None and any(one.keep_for is not None and age < one.keep_for for one in policy.each):
+        reason = Reason.KEEP_FOR
+    elif reason is None and any(one.tombstone_for is not None and age < one.tombstone_for for one in policy.each):
+        reason = Reason.TOMBSTONE_FOR
+    elif reason is None and age < grace:
+        reason = Reason.GRACE
     return Decision(number=tombstone.number, goes=reason is None, reason=reason or Reason.LAST_TOMBSTONE)
-
-
-def _keeps_lone_tombstone(age: timedelta, policies: Sequence[RetentionPolicy], *, grace: timedelta) -> Reason | None:
-    for policy in policies:
-        if policy.keep_for is not None and age < policy.keep_for:
-            return Reason.KEEP_FOR
-        if policy.tombstone_for is not None and age < policy.tombstone_for:
-            return Reason.TOMBSTONE_FOR
-    return Reason.GRACE if age < grace else None
