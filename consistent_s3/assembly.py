@@ -1,6 +1,6 @@
 """Which parts does a storage rest on? Its archive is put together here, from its options.
 
-    store -> index -> archive
+    bucket -> self-test -> index -> archive
 
 A storage overrides `make_object_store` to wrap its bucket; what the index is follows from `index`, and where the rows
 or pointers are kept from `index_database` and `index_cache`.
@@ -17,8 +17,10 @@ from consistent_s3 import conf
 from consistent_s3.clients import shared_client
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.keys import Layout
+from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.s3 import READ_PARAMETERS, S3ObjectStore
 from consistent_s3.core.seams import Index, ObjectStore
+from consistent_s3.core.selftest import SelfTesting
 from consistent_s3.index.caches import redis_client, redis_prefix
 from consistent_s3.index.listing import ListingIndex
 
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 def make_archive(storage: ConsistentS3Storage) -> Archive:
     """Return the core over the bucket and the index of a storage. Raises `ImproperlyConfigured`."""
-    store = storage.make_object_store()
     layout = Layout(location=conf.location(storage.location, where=type(storage).__name__))
+    store = _make_store(storage, layout)
     return Archive(
         store=store,
         index=_make_index(storage, store, layout),
@@ -44,6 +46,11 @@ def make_bucket(storage: ConsistentS3Storage) -> ObjectStore:
     """Return the real bucket of a storage."""
     parameters = {name: value for name, value in storage.object_parameters.items() if name in READ_PARAMETERS}
     return S3ObjectStore(client=shared_client(storage), bucket=storage.bucket_name, read_parameters=parameters)
+
+
+def place_of(storage: ConsistentS3Storage) -> str:
+    """Return what tells the bucket of a storage from all others that this process uses."""
+    return f"{storage.endpoint_url or ''}/{storage.bucket_name}"
 
 
 def index_kind(named: str) -> str:
@@ -61,6 +68,14 @@ def make_database_index(storage: ConsistentS3Storage, layout: Layout) -> Databas
     from consistent_s3.index.database import DatabaseIndex  # noqa: PLC0415 - its models need a ready registry
 
     return DatabaseIndex(place=f"{storage.bucket_name}/{layout.location}", database=storage.index_database)
+
+
+def _make_store(storage: ConsistentS3Storage, layout: Layout) -> ObjectStore:
+    """Return the bucket; where the key decides who was first, behind the question whether it can."""
+    store = storage.make_object_store()
+    if storage.index_kind == "listing" and storage.numbers is Numbering.SEQUENCE:
+        return SelfTesting(inner=store, place=place_of(storage), key=layout.selftest_key)
+    return store
 
 
 def _make_index(storage: ConsistentS3Storage, store: ObjectStore, layout: Layout) -> Index:

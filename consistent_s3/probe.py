@@ -68,7 +68,7 @@ def probe_of(alias: str, *, rounds: int = ROUNDS, tell: Callable[[Question], obj
     if storage.default_acl:
         extra.setdefault("ACL", storage.default_acl)
     return Probe(
-        store=storage.archive.store,
+        store=storage.make_object_store(),  # without the self-test: asking is what the probe is for
         root=storage.archive.layout.root,
         rounds=rounds,
         extra=extra,

@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 from django.core.files.base import ContentFile
 
+from consistent_s3.assembly import place_of
 from consistent_s3.clients import shared_client
 from consistent_s3.core.errors import (
     AccessDeniedError,
@@ -21,6 +22,7 @@ from consistent_s3.core.errors import (
     StoreError,
     UnreachableError,
 )
+from consistent_s3.core.selftest import honouring
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import S3Server, assert_requests, count_requests
 from tests.answers import answering
@@ -51,6 +53,7 @@ def through(make_storage: MakeStorage, proxy: Proxy) -> Iterator[MakeStorage]:
 
     def make(**options: Any) -> ConsistentS3Storage:
         made.append(make_storage(**{**ONCE, "endpoint_url": proxy.url, **options}))
+        honouring.add(place_of(made[-1]))
         return made[-1]
 
     yield make

@@ -94,6 +94,10 @@ class UnreachableError(StoreError, ConnectionError):
     """No answer came from the store."""
 
 
+class PreconditionsIgnoredError(StoreError):
+    """The store created a key that exists: it ignores preconditions, and the listing index is not safe on it."""
+
+
 class UnsupportedByStoreError(StoreError):
     """The store says that it does not implement the request."""
 

@@ -106,6 +106,11 @@ class Layout:
         """Return the key whose presence says that a name may be deleted; each attempt to delete has its own."""
         return f"{self.root}{name}{MARKER}{_HINTS}{write_id}"
 
+    @property
+    def selftest_key(self) -> str:
+        """Return a key that belongs to no name, to be created again and again: see `selftest`."""
+        return f"{self.root}{MARKER}-selftest"
+
     def plain_key(self, name: str) -> str:
         """Return a key that no version of any name ever has."""
         return f"{self.root}{name}"

@@ -1,12 +1,16 @@
 """Does this store honour "only if it does not exist" at all? Asked once, before the first write that rests on it.
 
-    store = SelfTesting(inner=store, place=f"{endpoint}/{bucket}", key="media/.consistent-s3-selftest")
+    store = SelfTesting(inner=store, place=f"{endpoint}/{bucket}", key=layout.selftest_key)
 
 1. Before the first conditional put of a process to a place, the store is asked to create a key that exists. One that
    does so ignores preconditions, and every conditional put raises `PreconditionsIgnoredError`: nothing was written.
 2. The key is the same for all processes and is kept: as a rule it exists, and the question costs one PUT, answered 412.
-3. No version's key is touched. (Creating a version again to see whether it is refused would bring back one that was
-   erased in between, and would tell only after a write that was not safe.)
+   The first process of all creates it, which costs one PUT more.
+3. No version's key is touched. (The answer to a write tells nothing: its key is new. Creating a version again to see
+   whether it is refused would bring back one that was erased in between, and would tell only after a write that was
+   not safe.)
+4. A question that fails fails as the write would have: denied, unreachable, or without an answer, after which the
+   writer looks, finds nothing and tries again.
 
 Not guaranteed: that the store honours preconditions in a race. `probe` asks that.
 """
@@ -14,12 +18,11 @@ Not guaranteed: that the store honours preconditions in a race. `probe` asks tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from consistent_s3.core.errors import AnswerLostError, PreconditionTrippedError, StoreError
+from consistent_s3.core.errors import PreconditionsIgnoredError, PreconditionTrippedError
 from consistent_s3.core.seams import (
     Attributes,
     DeleteFailure,
@@ -31,12 +34,8 @@ from consistent_s3.core.seams import (
     PutReceipt,
 )
 
-_honouring: set[str] = set()
+honouring: set[str] = set()
 """Places that this process has seen refuse; one that ignores is asked again each time, it may be mended."""
-
-
-class PreconditionsIgnoredError(StoreError):
-    """The store created a key that exists: it ignores preconditions, and the listing index is not safe on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +52,8 @@ class SelfTesting:
         self, key: str, body: BinaryIO, *, mode: PutMode, attributes: Attributes, deadline: float | None = None
     ) -> PutReceipt:
         """Put. Raises `PreconditionsIgnoredError` instead of a conditional put that would mean nothing."""
-        if mode is PutMode.CREATE and self.place not in _honouring:
-            self._ask(attributes)
+        if mode is PutMode.CREATE and self.place not in honouring:
+            self._ask(attributes, deadline)
         return self.inner.put(key, body, mode=mode, attributes=attributes, deadline=deadline)
 
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> Download:
@@ -91,20 +90,19 @@ class SelfTesting:
         """Abort an upload."""
         self.inner.abort_upload(key, upload_id)
 
-    def _ask(self, attributes: Attributes) -> None:
-        with suppress(AnswerLostError):  # nobody can say; the next write asks again
-            try:
-                self._create(attributes)
-                self._create(attributes)
-            except PreconditionTrippedError:
-                _honouring.add(self.place)
-                return
-            raise PreconditionsIgnoredError(
-                f"Nothing was written: the store ignores preconditions. It created {self.key!r} twice, so of two "
-                "writers one would overwrite the other in silence. Set index to 'database', or numbering to 'clock', "
-                "and see `manage.py consistent_s3 probe`."
-            )
+    def _ask(self, attributes: Attributes, deadline: float | None) -> None:
+        try:
+            self._create(attributes, deadline)
+            self._create(attributes, deadline)
+        except PreconditionTrippedError:
+            honouring.add(self.place)
+            return
+        raise PreconditionsIgnoredError(
+            f"Nothing was written: the store ignores preconditions. It created {self.key!r} twice, so of two "
+            "writers one would overwrite the other in silence. Set index to 'database', or numbering to 'clock', "
+            "and see `manage.py consistent_s3 probe`."
+        )
 
-    def _create(self, attributes: Attributes) -> None:
+    def _create(self, attributes: Attributes, deadline: float | None) -> None:
         asked = Attributes(extra=attributes.extra)  # as the project's puts must be, for instance encrypted
-        self.inner.put(self.key, BytesIO(), mode=PutMode.CREATE, attributes=asked)
+        self.inner.put(self.key, BytesIO(), mode=PutMode.CREATE, attributes=asked, deadline=deadline)

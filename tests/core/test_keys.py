@@ -51,6 +51,7 @@ LOCATIONS = st.sampled_from(["", "media", "a/b", "a.-v"])
         pytest.param(LAYOUT.body_key("a.iso", WRITE_ID), f"media/a.iso.-v-body/{WRITE_ID}.iso", id="body"),
         pytest.param(LAYOUT.hint_key("a.txt", WRITE_ID), f"media/a.txt.-v-deleted/{WRITE_ID}", id="hint"),
         pytest.param(LAYOUT.plain_key("a.txt"), "media/a.txt", id="plain"),
+        pytest.param(LAYOUT.selftest_key, "media/.-v-selftest", id="self-test"),
         pytest.param(LAYOUT.directory_prefix("a/b/"), "media/a/b/", id="directory"),
         pytest.param(LAYOUT.directory_prefix(""), "media/", id="location"),
         pytest.param(Layout().directory_prefix(""), "", id="root"),
@@ -133,6 +134,13 @@ def test_folded_directory_is_no_file(name: str) -> None:
 @pytest.mark.parametrize("folded", [".-v/", "a/.-v/", ".-v-body/", "a/.-v-deleted/"])
 def test_folder_that_is_nothing_but_a_marker_is_a_directory(folded: str) -> None:
     assert entry(folded) == (folded[:-1].rpartition("/")[2], Entry.DIRECTORY)
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, Layout(), Layout(location="med")], ids=["its own", "around", "beside"])
+def test_key_of_the_self_test_belongs_to_no_name(layout: Layout) -> None:
+    """So neither the collector nor an erasure takes it, and no reindex or listing shows it."""
+    assert layout.parse(LAYOUT.selftest_key) is None
+    assert Layout().parse(Layout().selftest_key) is None
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,24 @@ from typing import Any
 
 import pytest
 
-from consistent_s3.core.errors import AccessDeniedError, AnswerLostError, PreconditionTrippedError
+from consistent_s3.core.errors import (
+    AccessDeniedError,
+    AnswerLostError,
+    DeadlinePassedError,
+    PreconditionsIgnoredError,
+    PreconditionTrippedError,
+)
+from consistent_s3.core.keys import Layout
 from consistent_s3.core.seams import Attributes, PutMode
-from consistent_s3.core.selftest import PreconditionsIgnoredError, SelfTesting
+from consistent_s3.core.selftest import SelfTesting
+from consistent_s3.core.writing import spool
 from consistent_s3.testing import ManualClock, MemoryObjectStore
 from consistent_s3.testing.contracts import ObjectStoreContract
 from consistent_s3.testing.eventual import IGNORES, EventuallyConsistent
-from tests.core.faults import Faulty, fails
+from tests.core.building import make_archive
+from tests.core.faults import Faulty, fails, lost_before
 
-KEY = "media/.consistent-s3-selftest"
+KEY = Layout(location="media").selftest_key
 _places = itertools.count()
 
 
@@ -77,7 +86,7 @@ def test_a_store_that_ignores_preconditions_is_refused_before_anything_is_writte
             create(store, "a")
 
     assert str(refused.value) == (
-        "Nothing was written: the store ignores preconditions. It created 'media/.consistent-s3-selftest' twice, so of "
+        "Nothing was written: the store ignores preconditions. It created 'media/.-v-selftest' twice, so of "
         "two writers one would overwrite the other in silence. Set index to 'database', or numbering to 'clock', and "
         "see `manage.py consistent_s3 probe`."
     )
@@ -90,14 +99,36 @@ def test_an_unconditional_put_asks_nothing(ignoring, memory):
     assert memory.keys == ["a"]
 
 
-def test_an_answer_that_is_lost_decides_nothing_and_the_next_write_asks_again(memory):
+def test_a_question_without_an_answer_writes_nothing_and_the_next_attempt_asks_again(memory):
     store = Faulty(memory, put=[fails(AnswerLostError("Lost."))])
     tested = guarded(store)
 
+    with pytest.raises(AnswerLostError, match=r"^Lost\.$"):
+        create(tested, "a")
     create(tested, "a")
-    create(tested, "b")
 
-    assert store.keys("put") == [KEY, "a", KEY, KEY, "b"]
+    assert store.keys("put") == [KEY, KEY, KEY, "a"]
+
+
+def test_a_write_whose_question_had_no_answer_is_written_once_by_the_next_attempt(clock, memory):
+    store = Faulty(memory, put=[lost_before, None, None, None])
+    archive = make_archive(guarded(store), clock=clock)
+
+    version = archive.write("a.txt", spool([b"x"]))
+
+    assert store.keys("put") == [KEY, KEY, KEY, version.key]
+    assert [found.number for found in archive.history("a.txt")] == [1]
+
+
+def test_the_question_is_not_asked_after_the_writes_deadline(clock):
+    memory = MemoryObjectStore(clock=clock)
+    deadline = clock.monotonic()
+    clock.sleep(1)
+
+    with pytest.raises(DeadlinePassedError):
+        guarded(memory).put("a", io.BytesIO(), mode=PutMode.CREATE, attributes=Attributes(), deadline=deadline)
+
+    assert memory.keys == []
 
 
 def test_a_store_that_refuses_the_question_refuses_the_write(memory):
