@@ -18,7 +18,6 @@ from consistent_s3.core.errors import InvalidNameError, PolicyError
 from consistent_s3.core.names import validate_directory
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.protocol import SIGNATURE_VALIDITY, Timing
-from consistent_s3.core.retention import RetentionPolicy
 
 OPTIONS: dict[str, tuple[str, Any]] = {
     "index": ("CONSISTENT_S3_INDEX", ""),
@@ -35,7 +34,6 @@ OPTIONS: dict[str, tuple[str, Any]] = {
 """Our options: the setting that serves for all storages, and the default."""
 
 INDEXES = ("listing", "database", "redis")
-RETENTION = ("keep_last", "keep_for", "grace", "tombstone_for")
 
 
 def defaults() -> dict[str, Any]:
@@ -107,26 +105,6 @@ def timing(write_deadline: Any, patience: Any, retention: Mapping[str, Any], *, 
         durations["grace"] = duration(retention["grace"], where=f"{where}['retention']['grace']")
     try:
         return Timing(**durations)
-    except PolicyError as error:
-        raise ImproperlyConfigured(f"{where}: {error}") from error
-
-
-def policy(retention: Any, *, where: str) -> RetentionPolicy:
-    """Return the retention policy of a storage. Raises `ImproperlyConfigured` for a bad one."""
-    where = f"{where}['retention']"
-    if not isinstance(retention, Mapping):
-        raise ImproperlyConfigured(f"{where} is {retention!r}. Use a dictionary such as {{'keep_last': 10}}.")
-    check_known(retention, RETENTION, where=where)
-    keep_last = retention.get("keep_last")
-    times = {
-        name: duration(retention[name], where=f"{where}[{name!r}]")
-        for name in ("keep_for", "tombstone_for")
-        if retention.get(name) is not None
-    }
-    if keep_last is not None and (not isinstance(keep_last, int) or isinstance(keep_last, bool)):
-        raise ImproperlyConfigured(f"{where}['keep_last'] is {keep_last!r}. Use a whole number, at least 1.")
-    try:
-        return RetentionPolicy(keep_last=keep_last, **times)
     except PolicyError as error:
         raise ImproperlyConfigured(f"{where}: {error}") from error
 

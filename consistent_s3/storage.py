@@ -38,6 +38,7 @@ from consistent_s3.core.seams import ObjectStore
 from consistent_s3.core.versions import Version
 from consistent_s3.filenames import SuspiciousNameError, alternative, normalized, shortened
 from consistent_s3.files import VersionFile, VersionWriter
+from consistent_s3.rules import Rules, rules
 
 if TYPE_CHECKING:
     from consistent_s3.index.database import DatabaseIndex
@@ -73,7 +74,8 @@ class ConsistentS3Storage(S3Storage):
         conf.check_known([] if self.index == "" else [self.index], conf.INDEXES, where=f"{where}['index']")
         conf.location(self.location, where=where)
         self.numbers: Numbering = conf.numbering(self.numbering, index=self.index, where=where)
-        self.policy: RetentionPolicy = conf.policy(self.retention, where=where)
+        self.rules: Rules = rules(self.retention, index=lambda: self.index_kind, where=where)
+        self.policy: RetentionPolicy = self.rules.policy
         self.timing = conf.timing(self.write_deadline, self.patience, self.retention, where=where)
         self.pointer_timeout = conf.index_timeout(self.index_timeout, self.timing, where=where)
         conf.check_fallback(self.index_fallback, self.strong_listing, where=where)

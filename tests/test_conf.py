@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from consistent_s3 import conf
 from consistent_s3.core.numbers import Numbering
+from consistent_s3.rules import KEEP_RULES, STORAGE_WIDE
 from consistent_s3.storage import ConsistentS3Storage
 
 MakeStorage = Callable[..., ConsistentS3Storage]
@@ -72,7 +73,7 @@ WHERE = "ConsistentS3Storage for bucket 'files'"
         ),
         pytest.param(
             {"retention": {3: 3}},
-            f"{WHERE}['retention'] has no option 3. Known are: grace, keep_for, keep_last, tombstone_for.",
+            f"{WHERE}['retention'] has no option 3. Known are: {', '.join(sorted((*KEEP_RULES, *STORAGE_WIDE)))}.",
             id="retention of numbers",
         ),
         pytest.param(

@@ -17,8 +17,8 @@ PACKAGE = Path(consistent_s3.__file__).parent
 CORE = {"core"}
 INDEX = CORE | {"index", "models"}
 PARTS = INDEX | {"conf", "clients"}
-STORAGE = PARTS | {"assembly", "content", "filenames", "files", "attribution", "version"}
-FACES = STORAGE | {"storage", "fields", "fieldfiles", "signals", "widgets", "collection", "state"}
+STORAGE = PARTS | {"assembly", "rules", "holds", "content", "filenames", "files", "attribution", "version"}
+FACES = STORAGE | {"storage", "fields", "fieldfiles", "signals", "widgets", "policies", "collection", "state"}
 DIRECTION: dict[str, set[str]] = {
     "__init__": {"attribution"},
     "core": CORE,
@@ -27,6 +27,8 @@ DIRECTION: dict[str, set[str]] = {
     "state": CORE | {"state"},
     "attribution": set(),
     "conf": CORE,
+    "rules": CORE | {"conf"},
+    "holds": INDEX | {"attribution"},
     "clients": CORE,
     "content": CORE | {"attribution"},
     "filenames": CORE,
@@ -36,8 +38,9 @@ DIRECTION: dict[str, set[str]] = {
     "files": CORE,
     "storage": STORAGE,
     "fieldfiles": CORE | {"files"},
-    "fields": CORE | {"fieldfiles", "files", "conf", "signals", "attribution"},
+    "fields": CORE | {"fieldfiles", "files", "conf", "rules", "signals", "attribution"},
     "widgets": CORE | {"fieldfiles"},
+    "policies": FACES,
     "collection": FACES,
     "reindexing": FACES,
     "checks": FACES,

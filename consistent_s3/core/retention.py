@@ -146,7 +146,7 @@ def all_of(policies: Iterable[RetentionPolicy]) -> RetentionPolicy:
 
     Versions are archived when all want it, and then as the last of them says.
     """
-    distinct = tuple(dict.fromkeys(one for policy in policies for one in policy.each))
+    distinct = tuple(dict.fromkeys(replace(one, also=()) for policy in policies for one in policy.each))
     if len(distinct) == 1:
         return distinct[0]
     latest: RetentionPolicy | None = distinct[0]
