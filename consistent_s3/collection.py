@@ -14,7 +14,9 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, models, router
 from django.utils.module_loading import import_string
 
-from consistent_s3.core.collector import Collector, Fate, Summary
+from consistent_s3.core.collector import Collector, Lookup
+from consistent_s3.core.fates import Fate, Summary
+from consistent_s3.core.retention import Circumstances
 from consistent_s3.core.errors import ConsistentS3Error
 from consistent_s3.fields import VersionedFileField
 from consistent_s3.storage import ConsistentS3Storage
@@ -56,7 +58,7 @@ def collect_garbage(alias: str, *, dry_run: bool = False, tell: Callable[[Fate],
     collector = Collector(
         archive=storage.archive,
         policy=storage.policy,
-        references=references(storage),
+        circumstances=circumstances(storage),
         index_is_complete=getattr(storage.archive.index, "is_complete", True),
     )
     summary = collector.run(dry_run=dry_run, tell=tell)
@@ -86,6 +88,19 @@ def check_alone(alias: str) -> None:
                 f"STORAGES[{other_alias!r}], which lie in the same place and have another. Give each a location "
                 "of its own, neither inside the other, or the same retention."
             )
+
+
+def circumstances(storage: ConsistentS3Storage) -> Lookup:
+    """Return a function that says what the project knows of some names."""
+    referenced = references(storage)
+
+    def known(names: Sequence[str]) -> Mapping[str, Circumstances]:
+        pinned = referenced(names)
+        return {
+            name: Circumstances(policy=storage.policy, referenced=frozenset(pinned.get(name, ()))) for name in names
+        }
+
+    return known
 
 
 def references(storage: ConsistentS3Storage) -> Callable[[Sequence[str]], Mapping[str, set[int]]]:

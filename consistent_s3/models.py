@@ -26,6 +26,9 @@ class StoredPlace(models.Model):
     complete = models.BooleanField(
         _("complete"), default=False, help_text=_("What these rows do not know was never saved.")
     )
+    bucket_collected = models.DateTimeField(
+        _("bucket looked through"), null=True, help_text=_("When what no row knows was last collected.")
+    )
 
     class Meta:
         verbose_name = _("stored place")
@@ -76,6 +79,7 @@ class StoredVersion(models.Model):
     restored_from = models.PositiveBigIntegerField(default=0)
     body_key = models.TextField(blank=True)
     body_size = models.PositiveBigIntegerField(default=0)
+    storage_class = models.CharField(_("storage class"), max_length=64, blank=True)
 
     class Meta:
         verbose_name = _("stored version")
@@ -123,3 +127,99 @@ class Hold(models.Model):
     def in_force(self) -> bool:
         """Return whether it keeps anything now, by this machine's clock."""
         return self.released_at is None and (self.until is None or self.until > timezone.now())
+
+
+class CollectionRun(models.Model):
+    """One collection of one storage: planned first, then carried out, in slices that any worker can go on with."""
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        PLANNING = "planning", _("planning")
+        SWEEPING = "sweeping", _("sweeping")
+        DONE = "done", _("done")
+        STOPPED = "stopped", _("stopped")
+        REFUSED = "refused", _("refused: too much would go")
+        FAILED = "failed", _("failed")
+
+    storage = models.CharField(_("storage"), max_length=255, help_text=_("Its alias in STORAGES."))
+    place = models.TextField(_("place"), help_text=_("Bucket and location."))
+    active = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001 - unique but for NULLs
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.PLANNING, db_index=True)
+    dry_run = models.BooleanField(_("dry run"), default=False, help_text=_("Nothing is deleted."))
+    started_by = models.TextField(_("started by"), blank=True)
+    policy = models.JSONField(_("policy"), default=dict)
+    lists_bucket = models.BooleanField(
+        _("looks at the bucket"), default=True, help_text=_("If not, what may go is planned from the index alone.")
+    )
+    max_delete_ratio = models.FloatField(
+        _("refuses beyond"), null=True, help_text=_("The part of all objects that may go; empty for any.")
+    )
+    max_objects = models.PositiveBigIntegerField(_("stops after objects"), null=True)
+    stops_at = models.DateTimeField(_("stops at"), null=True)
+    stop_requested = models.BooleanField(_("to be stopped"), default=False)
+    started = models.DateTimeField(_("started"), default=timezone.now)
+    swept_from = models.DateTimeField(_("sweeping since"), null=True)
+    finished = models.DateTimeField(_("finished"), null=True)
+    message = models.TextField(_("message"), blank=True)
+    planned = models.JSONField(_("plan"), default=dict)
+    summary = models.JSONField(_("result"), default=dict)
+    approves = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="approved_by", verbose_name=_("approved dry run")
+    )
+
+    class Meta:
+        verbose_name = _("collection")
+        verbose_name_plural = _("collections")
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.storage} {self.pk}"
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether there is something left to do."""
+        return self.state in {self.State.PLANNING, self.State.SWEEPING}
+
+
+class CollectionSlice(models.Model):
+    """A part of a run that one worker goes through at a time."""
+
+    run = models.ForeignKey(CollectionRun, on_delete=models.CASCADE, related_name="slices")
+    sweeps = models.BooleanField(default=False)
+    after = models.TextField(blank=True)
+    until = models.TextField(blank=True)
+    cursor = models.TextField(blank=True)
+    owner = models.CharField(max_length=32, blank=True)
+    leased_until = models.DateTimeField(null=True)
+    turns = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    finished = models.DateTimeField(null=True)
+    intended = models.JSONField(default=list)
+    counted = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.run} {self.cursor or self.after}–{self.until}"
+
+
+class CollectedObject(models.Model):
+    """What a run would take: kept for looking through, of plans that nobody has carried out, up to a number."""
+
+    run = models.ForeignKey(CollectionRun, on_delete=models.CASCADE, related_name="objects_to_go")
+    name = models.TextField(_("name"))
+    number = models.PositiveBigIntegerField(_("version"), default=0)
+    key = models.TextField(_("key"))
+    size = models.PositiveBigIntegerField(_("size"))
+    reason = models.CharField(_("reason"), max_length=100)
+    storage_class = models.CharField(_("moves to"), max_length=64, blank=True)
+
+    class Meta:
+        verbose_name = _("object to be collected")
+        verbose_name_plural = _("objects to be collected")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.key

@@ -274,7 +274,7 @@ class Reindexer:
             number=found.number,
             key=found.info.key,
             size=details.body_size if details.body_key else head.info.size,
-            modified=head.info.modified,
+            modified=details.written_at or head.info.modified,
             etag=head.info.etag,
             tombstone=details.tombstone,
             source=KnownDetails(details),

@@ -15,7 +15,7 @@ from moto.s3.models import s3_backends
 
 from consistent_s3.clients import shared_client
 from consistent_s3.collection import collect_garbage, storage_aliases, versioned_storage
-from consistent_s3.core.collector import Fate
+from consistent_s3.core.fates import Fate
 from consistent_s3.core.errors import AccessDeniedError, BucketMissingError
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import count_requests

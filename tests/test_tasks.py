@@ -111,6 +111,8 @@ def test_the_summary_is_fit_for_json(two_storages):
             "kept": 1,
             "deleted": 2,
             "bytes_freed": 2,
+            "archived": 0,
+            "uploads_aborted": 0,
             "reasons": {"current": 1, "superseded, and no rule keeps it": 2},
             "error_count": 0,
             "errors": [],

@@ -1,112 +1,75 @@
 """How is a retention plan carried out over a whole archive?
 
-One pass over the listing, a thousand keys a request; all keys of a name are neighbours, so a name is decided as soon
-as the listing has left it. What goes is deleted a thousand keys a request. Memory holds one name's objects, or some
-thousands of several names, and at most one batch.
+A survey shows what is there, name by name; what goes is deleted a thousand keys a request. Memory holds one name's
+objects, or some thousands of several names, and at most a few batches.
 
-1. Idempotent and resumable: running again, also after being killed anywhere, ends in the same state.
+1. Idempotent and resumable: running again, also after being killed anywhere, ends in the same state. A journal, where
+   there is one, knows each batch before it goes, so that nothing is counted twice or not at all.
 2. Every error of a batch is per key, kept in the summary, and stops nothing else.
-3. A version that was superseded stays superseded, since the newest number never goes back; so the listing that showed
-   its successor is proof enough. Only a tombstone, which *is* the newest, is looked up again before it goes.
+3. A version that was superseded stays superseded, since the newest number never goes back. What may change is looked up
+   again right before a batch goes: holds, references, and what an index calls newest or committed.
 4. A body that no version points to, and a hint for a name that is not deleted, go when older than `grace`. A hint
    outlives the tombstone it announces: it goes in a later run.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from consistent_s3.core.archive import Archive
+from consistent_s3.core.archiving import archive_version
+from consistent_s3.core.deciding import Decider
 from consistent_s3.core.errors import KeyMissingError
-from consistent_s3.core.numbers import Numbering
-from consistent_s3.core.retention import Kept, Reason, RetentionPolicy, plan
-from consistent_s3.core.seams import DELETE_BATCH, CommittingIndex, ForgetfulIndex, ObjectInfo
-from consistent_s3.core.versions import Details, Version, from_head
+from consistent_s3.core.fates import Fate, Summary
+from consistent_s3.core.pace import Pace
+from consistent_s3.core.retention import Circumstances, Reason, RetentionPolicy
+from consistent_s3.core.seams import DELETE_BATCH, Clock, CommittingIndex, DeleteFailure, EnumeratingIndex
+from consistent_s3.core.span import Span
+from consistent_s3.core.survey import Group, ListingSurvey, Survey
+from consistent_s3.core.versions import Version
 
 NAMES = 500
-"""Names whose references are asked for together, unless fewer have `OBJECTS`."""
+"""Names whose circumstances are asked for together, unless fewer have `OBJECTS`."""
 OBJECTS = 10_000
 """Objects that wait for a decision, beyond those of one name."""
 
-References = Callable[[Sequence[str]], Mapping[str, set[int]]]
-"""Answers, for some names, which numbers rows still point to."""
+Lookup = Callable[[Sequence[str]], Mapping[str, Circumstances]]
+"""Answers, for some names, what the project knows of them."""
+
+
+class Journal(Protocol):
+    """Remembers how far a collection has come."""
+
+    def intend(self, batch: Sequence[Fate]) -> None:
+        """Note, durably, what is about to be done."""
+        ...
+
+    def done(self, end: str, counted: Summary, fates: Sequence[Fate]) -> None:
+        """Note, durably, that the intended batch is done, and all names up to a place; and what that adds.
+
+        `fates` are those of the batch, as they turned out.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
-    """What was decided about one object."""
+class Limits:
+    """Where a collection stops cleanly, to be gone on with."""
 
-    name: str
-    key: str
-    size: int
-    goes: bool
-    reason: Reason
-    number: int = 0
-    """The version's number; 0 for anything else."""
-    version: Version | None = field(default=None, repr=False, compare=False)
-    """The version itself, where the index decides."""
+    seconds: float | None = None
+    """Begun names and batches are finished."""
+    objects: int | None = None
+    """Objects to delete at most."""
+    stop: Callable[[], bool] = lambda: False
+    """Asked between batches."""
 
-
-@dataclass(slots=True, kw_only=True)
-class Summary:
-    """What a collection saw and did, or would do."""
-
-    dry_run: bool
-    names: int = 0
-    scanned: int = 0
-    """Keys seen, those of other software included."""
-    kept: int = 0
-    """Objects of ours that stay."""
-    deleted: int = 0
-    """Objects of ours that went, or would go."""
-    bytes_freed: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    """How many objects stay or go for each reason."""
-    errors: list[dict[str, str]] = field(default_factory=list)
-    """`key`, `code` and `message` of each key that the store kept; at most `MAX_ERRORS`."""
-    error_count: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, fit for JSON and for a Celery result."""
-        return {
-            "dry_run": self.dry_run,
-            "names": self.names,
-            "scanned": self.scanned,
-            "kept": self.kept,
-            "deleted": self.deleted,
-            "bytes_freed": self.bytes_freed,
-            "reasons": {str(reason): count for reason, count in sorted(self.reasons.items())},
-            "error_count": self.error_count,
-            "errors": list(self.errors),
-        }
-
-
-MAX_ERRORS = 100
-"""Errors told one by one in a summary; the rest is counted."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Group:
-    """All keys of one name."""
-
-    name: str
-    seen: datetime
-    """A moment before the listing that shows the name: all ages are counted up to it."""
-    versions: list[tuple[int, ObjectInfo]] = field(default_factory=list)
-    bodies: list[ObjectInfo] = field(default_factory=list)
-    hints: list[ObjectInfo] = field(default_factory=list)
-    strays: list[ObjectInfo] = field(default_factory=list)
-    """What the index does not know: rolled back, refused, or on its way."""
-    committed: list[Version] | None = None
-    """The versions that the index knows, newest first, where it decides; `None` where the listing does."""
-
-    @property
-    def objects(self) -> int:
-        return len(self.versions) + len(self.bodies) + len(self.hints)
+    def reached(self, clock: Clock, begun: float, summary: Summary) -> bool:
+        """Return whether it is time to stop."""
+        out_of_time = self.seconds is not None and clock.monotonic() - begun >= self.seconds
+        return out_of_time or (self.objects is not None and summary.deleted >= self.objects) or self.stop()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,217 +78,239 @@ class Collector:
 
     archive: Archive
     policy: RetentionPolicy
-    references: References = lambda _: {}
+    """What counts for a name that the project knows nothing of."""
+    circumstances: Lookup = lambda _: {}
     index_is_complete: bool = True
     """Whether what an index that decides does not know was never saved. If not, it may have lost it: all that stays."""
+    survey: Survey | None = None
+    """What shows what is there; by default the listing."""
+    pace: Pace = field(default_factory=Pace)
 
-    def run(self, *, dry_run: bool, tell: Callable[[Fate], object] | None = None) -> Summary:
-        """Collect everything that may go, or only say so; `tell` hears each object's fate as it is decided.
+    def run(
+        self,
+        *,
+        dry_run: bool,
+        tell: Callable[[Fate], object] | None = None,
+        span: Span | None = None,
+        limits: Limits | None = None,
+        journal: Journal | None = None,
+        intended: Sequence[Fate] = (),
+    ) -> Summary:
+        """Collect everything of a span that may go, or only say so; `tell` hears each object's fate as it is decided.
+
+        `intended` is what the journal knows of a batch that was begun and not done. Where a limit was reached,
+        the summary's `rest` is the span that is left.
 
         Raises: what the store raises for a listing or for a whole batch; errors of single keys are in the summary
         instead. Run it again.
         """
-        summary = Summary(dry_run=dry_run)
-        waiting: list[_Group] = []
-        doomed: list[Fate] = []
+        span = span or Span()
+        work = _Work(collector=self, dry_run=dry_run, tell=tell, span=span, journal=journal)
+        clock = self.archive.clock
+        begun = clock.monotonic()
+        limits = limits or Limits()
+        if intended:
+            work.finish(intended)
+        waiting: list[Group] = []
         objects = 0
-        for group in self._groups(summary):
+        survey = self.survey or ListingSurvey(archive=self.archive, pace=self.pace)
+        for group in survey.groups(span):
             waiting.append(group)
             objects += group.objects
             if len(waiting) >= NAMES or objects >= OBJECTS:
-                objects = 0
-                self._decide(waiting, doomed, summary, tell)
-        self._decide(waiting, doomed, summary, tell)
-        self._sweep(doomed, summary)
-        return summary
+                work.decide(survey, waiting)
+                waiting, objects = [], 0
+                if limits.reached(clock, begun, work.summary):
+                    work.finish()
+                    work.summary.rest = replace(span, after=work.end)
+                    return work.summary
+        work.decide(survey, waiting)
+        work.finish()
+        return work.summary
 
-    def _groups(self, summary: Summary) -> Iterator[_Group]:
-        group, token = None, ""
-        while True:
-            seen = self.archive.clock.now()
-            page = self.archive.store.list(self.archive.layout.root, token=token)
-            for info in page.objects:
-                summary.scanned += 1
-                parsed = self.archive.layout.parse(info.key)
-                if parsed is None:
-                    continue
-                if group is None or group.name != parsed.name:
-                    if group is not None:
-                        yield group
-                    group = _Group(name=parsed.name, seen=seen)
-                if parsed.number is not None:
-                    group.versions.append((parsed.number, info))
-                elif parsed.body:
-                    group.bodies.append(info)
-                else:
-                    group.hints.append(info)
-            token = page.token
-            if not token:
-                break
-        if group is not None:
-            yield group
 
-    def _decide(
-        self,
-        waiting: list[_Group],
-        doomed: list[Fate],
-        summary: Summary,
-        tell: Callable[[Fate], object] | None,
-    ) -> None:
-        """Decide about some names, and sweep right away what fills a batch."""
-        self._ask_index(waiting)
-        references = self.references([group.name for group in waiting]) if waiting else {}
-        for group in waiting:
-            summary.names += 1
-            for fate in self._fates(group, references.get(group.name, set())):
-                summary.reasons[fate.reason] += 1
-                if tell is not None:
-                    tell(fate)
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """What is under way in one run."""
+
+    collector: Collector
+    dry_run: bool
+    tell: Callable[[Fate], object] | None
+    span: Span
+    journal: Journal | None
+    summary: Summary = field(init=False)
+    end: str = field(init=False)
+    """Everything before this place is done."""
+    doomed: deque[Fate] = field(default_factory=deque)
+    """What is to be done and was not yet."""
+    names: deque[tuple[int, str, Summary]] = field(default_factory=deque)
+    """Names that were decided: when so much is done, it is done with the name, which adds this."""
+    queued: int = 0
+    swept: int = 0
+
+    def __post_init__(self) -> None:
+        self.summary = self._counted()
+        self.end = self.span.after
+
+    def decide(self, survey: Survey, groups: Sequence[Group]) -> None:
+        """Decide about some names, and do at once what fills a batch."""
+        survey.complete(groups)
+        known = self.collector.circumstances([group.name for group in groups if group.name]) if groups else {}
+        decider = Decider(archive=self.collector.archive, index_is_complete=self.collector.index_is_complete)
+        for group in groups:
+            counted = self._counted()
+            counted.scanned = group.foreign
+            counted.names = bool(group.name)
+            default = Circumstances(policy=self.collector.policy)
+            for fate in decider.fates(group, known.get(group.name, default)):
+                if self.tell is not None:
+                    self.tell(fate)
                 if not fate.goes:
-                    summary.kept += 1
-                    continue
-                doomed.append(fate)
-                if len(doomed) >= DELETE_BATCH:
-                    self._sweep(doomed, summary)
-        waiting.clear()
+                    counted.scanned += 1
+                    counted.kept += 1
+                    counted.reasons[fate.reason] += 1
+                if fate.is_work:
+                    self.doomed.append(fate)
+                    self.queued += 1
+            self.names.append((self.queued, group.end, counted))
+        while len(self.doomed) >= DELETE_BATCH:
+            self._sweep(DELETE_BATCH)
+        self._note(())
 
-    def _ask_index(self, groups: Sequence[_Group]) -> None:
-        """Where the index decides, take the versions from it; whatever else was listed is a stray.
+    def finish(self, intended: Sequence[Fate] = ()) -> None:
+        """Do all that is left; or what was intended by somebody who was killed."""
+        if intended:
+            self._carry_out(list(intended))
+        elif self.doomed:
+            self._sweep(len(self.doomed))
 
-        Asked after the listing: what was committed in between is known, and what is on its way is younger than grace.
-        """
-        index = self.archive.index
-        if not groups or not isinstance(index, CommittingIndex):
-            return
-        if isinstance(index, ForgetfulIndex):
-            self._ask_pointers(groups, index)
-            return
-        known = index.committed([group.name for group in groups])
-        for group in groups:
-            group.committed = list(known[group.name])
-            keys = {version.key for version in group.committed}
-            group.strays = [info for _, info in group.versions if info.key not in keys]
-            group.versions = [
-                (
-                    version.number,
-                    ObjectInfo(key=version.key, size=version.size, etag=version.etag, modified=version.modified),
-                )
-                for version in group.committed
-            ]
+    def _sweep(self, count: int) -> None:
+        batch = [self.doomed.popleft() for _ in range(count)]
+        if self.journal is not None and not self.dry_run:
+            self.journal.intend(batch)
+        self.swept += count
+        self._carry_out(batch)
 
-    def _ask_pointers(self, groups: Sequence[_Group], index: ForgetfulIndex) -> None:
-        """Where the index knows only the newest, what was listed above it is a stray."""
-        newest = index.pointers([group.name for group in groups])
-        for group in groups:
-            if known := newest.get(group.name):
-                group.strays = [info for number, info in group.versions if number > known.number]
-                group.versions = [(number, info) for number, info in group.versions if number <= known.number]
+    def _carry_out(self, batch: Sequence[Fate]) -> None:
+        counted = self._counted()
+        fates = batch if self.dry_run else list(self._really(batch, counted))
+        for fate in fates:
+            if fate.goes:
+                counted.scanned += 1
+                counted.deleted += 1
+                counted.bytes_freed += fate.size
+                counted.reasons[fate.reason] += 1
+            elif fate.storage_class:
+                counted.archived += 1
+        self._note(fates, counted)
 
-    def _fates(self, group: _Group, referenced: set[int]) -> Iterator[Fate]:
-        deleted = self._is_deleted(group)
-        history = [
-            Kept(number=number, modified=info.modified, referenced=number in referenced)
-            for number, info in group.versions
-        ]
-        grace = self.archive.timing.grace
-        staying: list[ObjectInfo] = []
-        known = {version.key: version for version in group.committed or ()}
-        decisions = plan(
-            history,
-            self.policy,
-            group.seen,
-            grace=grace,
-            deleted=deleted,
-            numbers_restart=self.archive.numbering is Numbering.SEQUENCE,
-        )
-        for decision, (_, info) in zip(decisions, group.versions, strict=True):
-            goes, reason = decision.goes, decision.reason
-            if reason is Reason.LAST_TOMBSTONE and not self._still_newest(group.name, decision.number):
-                goes, reason = False, Reason.CURRENT
-            if not goes:
-                staying.append(info)
-            yield Fate(
-                name=group.name,
-                number=decision.number,
-                key=info.key,
-                size=info.size,
-                goes=goes,
-                reason=reason,
-                version=known.get(info.key),
-            )
-        yield from self._body_fates(group, staying)
-        for info in group.strays:
-            goes = self.index_is_complete and group.seen - info.modified >= grace
-            reason = Reason.UNCOMMITTED if goes else Reason.GRACE if self.index_is_complete else Reason.NOT_INDEXED
-            yield Fate(name=group.name, key=info.key, size=info.size, goes=goes, reason=reason)
-        for hint in group.hints:
-            goes = not deleted and group.seen - hint.modified >= grace
-            reason = Reason.STALE_HINT if goes else Reason.HINT
-            yield Fate(name=group.name, key=hint.key, size=hint.size, goes=goes, reason=reason)
+    def _note(self, fates: Sequence[Fate], counted: Summary | None = None) -> None:
+        """Count what is done, and the names that it is done with."""
+        counted = counted or self._counted()
+        end = self.end
+        while self.names and self.names[0][0] <= self.swept:
+            _, end, of_name = self.names.popleft()
+            counted.add(of_name)
+        if self.journal is not None and (end != self.end or fates):
+            self.journal.done(end, counted, fates)
+        self.end = end
+        self.summary.add(counted)
 
-    def _is_deleted(self, group: _Group) -> bool:
-        """Say whether the newest is a tombstone; only a name with a hint can be deleted, so only that one is asked."""
-        if group.committed is not None:
-            return bool(group.committed) and group.committed[0].tombstone
-        if not group.hints or not group.versions or group.versions[0][1].size:
-            return False
-        details = self._details(group.versions[0][1].key)
-        return details is not None and details.tombstone
-
-    def _still_newest(self, name: str, number: int) -> bool:
-        newest = self.archive.newest(name)
-        return newest is not None and newest.tombstone and newest.number == number
-
-    def _body_fates(self, group: _Group, staying: Sequence[ObjectInfo]) -> Iterator[Fate]:
-        if not group.bodies:
-            return
-        details: list[Details | None]
-        if group.committed is not None:
-            stay = {info.key for info in staying}
-            details = [version.details for version in group.committed if version.key in stay]
-        else:
-            details = [self._details(info.key) for info in staying if info.size == 0]
-        # A young stray may be on its way: its transaction is open, and when it commits it needs its body.
-        young = (info for info in group.strays if group.seen - info.modified < self.archive.timing.grace)
-        details += [self._details(info.key) for info in young if info.size == 0]
-        pointed_to = {known.body_key for known in details if known is not None}
-        grace = self.archive.timing.grace
-        for info in group.bodies:
-            if info.key in pointed_to:
-                goes, reason = False, Reason.POINTED_TO
-            elif None in details or group.seen - info.modified < grace:
-                goes, reason = False, Reason.GRACE
-            elif group.committed is not None and not self.index_is_complete:
-                goes, reason = False, Reason.NOT_INDEXED
-            else:
-                goes, reason = True, Reason.UNREFERENCED_BODY
-            yield Fate(name=group.name, key=info.key, size=info.size, goes=goes, reason=reason)
-
-    def _forget(self, doomed: Sequence[Fate]) -> None:
-        """Let the index forget first: should we die in between, the objects are strays for the next run."""
-        index = self.archive.index
-        if isinstance(index, CommittingIndex):
-            index.forget([version for fate in doomed if (version := fate.version) is not None])
-
-    def _details(self, key: str) -> Details | None:
-        try:
-            return from_head(self.archive.store.head(key))
-        except KeyMissingError:  # gone meanwhile, or not visible: nothing is decided on it in this run
-            return None
-
-    def _sweep(self, doomed: list[Fate], summary: Summary) -> None:
-        failures = {}
-        if doomed and not summary.dry_run:
-            self._forget(doomed)
-            failures = {failure.key: failure for failure in self.archive.store.delete([fate.key for fate in doomed])}
-        for fate in doomed:
+    def _really(self, batch: Sequence[Fate], counted: Summary) -> Iterator[Fate]:
+        """Do it, and yield each fate as it turned out."""
+        archive, pace = self.collector.archive, self.collector.pace
+        stays = self._looked_up_again(batch)
+        going = [fate for fate in batch if fate.goes and fate.key not in stays]
+        index = archive.index
+        # An index that can list what it knows forgets afterwards, so that what the store keeps locked stays known.
+        if isinstance(index, CommittingIndex) and not isinstance(index, EnumeratingIndex):
+            index.forget(_versions(going))
+        failures: dict[str, DeleteFailure] = {}
+        for begin in range(0, len(going), DELETE_BATCH):
+            pace.wait()
+            failed = archive.store.delete([fate.key for fate in going[begin : begin + DELETE_BATCH]])
+            failures.update({failure.key: failure for failure in failed})
+        if isinstance(index, EnumeratingIndex):
+            index.forget(_versions([fate for fate in going if fate.key not in failures]))
+        for fate in batch:
             failure = failures.get(fate.key)
-            if failure is None:
-                summary.deleted += 1
-                summary.bytes_freed += fate.size
+            if fate.key in stays:
+                yield self._kept(fate, stays[fate.key], counted)
+            elif failure is not None and _is_locked(failure):
+                yield self._kept(fate, Reason.LOCKED, counted)
+            elif failure is not None:
+                counted.add_error(failure.key, failure.code, failure.message)
+                yield self._kept(fate, fate.reason, counted)
+            elif fate.storage_class:
+                yield self._archived(fate, counted)
+            else:
+                yield fate
+
+    def _kept(self, fate: Fate, reason: Reason, counted: Summary) -> Fate:
+        if fate.goes:
+            counted.scanned += 1
+            counted.kept += 1
+            counted.reasons[reason] += 1
+        return replace(fate, goes=False, storage_class="", reason=reason)
+
+    def _archived(self, fate: Fate, counted: Summary) -> Fate:
+        """Move an object to another storage class; one that is gone meanwhile needs none."""
+        index = self.collector.archive.index
+        if fate.version is None or not isinstance(index, EnumeratingIndex):
+            return replace(fate, storage_class="")  # its row is gone meanwhile
+        self.collector.pace.wait()
+        try:
+            moved = archive_version(self.collector.archive.store, fate.version, fate.storage_class)
+        except KeyMissingError as error:
+            counted.add_error(fate.key, "NoSuchKey", str(error))
+            return replace(fate, storage_class="")
+        index.amend(moved)
+        return fate
+
+    def _looked_up_again(self, batch: Sequence[Fate]) -> dict[str, Reason]:
+        """Return which of a batch stay after all, and why."""
+        names = list(dict.fromkeys(fate.name for fate in batch))
+        known = self.collector.circumstances(names)
+        stays: dict[str, Reason] = {}
+        for fate in batch:
+            circumstances = known.get(fate.name)
+            if circumstances is None or not (fate.goes and fate.number):
                 continue
-            summary.kept += 1
-            summary.error_count += 1
-            if len(summary.errors) < MAX_ERRORS:
-                summary.errors.append({"key": failure.key, "code": failure.code, "message": failure.message})
-        doomed.clear()
+            if circumstances.holds(fate.number):
+                stays[fate.key] = Reason.HELD
+            elif fate.number in circumstances.referenced:
+                stays[fate.key] = Reason.REFERENCED
+        index = self.collector.archive.index
+        if not isinstance(index, EnumeratingIndex):
+            return stays
+        with_version = [fate for fate in batch if fate.version is not None]
+        superseded = index.superseded(_versions(with_version)) if with_version else set()
+        stays.update({fate.key: Reason.CURRENT for fate in with_version if fate.key not in superseded})
+        others: dict[str, list[str]] = {}
+        for fate in batch:
+            if fate.version is None and fate.reason in _UNKNOWN:
+                others.setdefault(fate.name, []).append(fate.key)
+        if others:
+            going = {version.body_key for version in _versions(batch) if version.key not in stays}
+            stays.update(dict.fromkeys(index.known(others) - going, Reason.COMMITTED))
+        return stays
+
+    def _counted(self) -> Summary:
+        return Summary(dry_run=self.dry_run)
+
+
+_UNKNOWN = frozenset({Reason.UNCOMMITTED, Reason.UNREFERENCED_BODY})
+"""What goes because the index does not know it."""
+
+
+def _versions(fates: Sequence[Fate]) -> list[Version]:
+    return [fate.version for fate in fates if fate.version is not None]
+
+
+def _is_locked(failure: DeleteFailure) -> bool:
+    """Return whether the store says that it may not be deleted yet.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html; other stores have their own words.
+    """
+    text = f"{failure.code} {failure.message}".lower()
+    return any(word in text for word in ("object lock", "objectlock", "worm", "legal hold", "retention"))

@@ -49,6 +49,7 @@ from consistent_s3.core.seams import (
     PutMode,
     PutReceipt,
     SystemClock,
+    UnfinishedUpload,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
 
 READ_PARAMETERS = frozenset(S3Transfer.ALLOWED_DOWNLOAD_ARGS)
 """boto3 arguments that reads need as well as writes: `SSECustomerKey`, `RequestPayer`, `ExpectedBucketOwner` ..."""
+
+_KEPT_BY_A_COPY = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
+"""Attributes that a copy with new metadata forgets unless they are sent again."""
 
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
 """What boto3 raises for a request that did not succeed."""
@@ -277,6 +281,38 @@ class S3ObjectStore:
                 self._translate(error, f"abort the upload of {key!r}")
         except BotoCoreError as error:
             self._translate(error, f"abort the upload of {key!r}")
+
+    def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        """Send one ListMultipartUploads for every 1,000 uploads."""
+        try:
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                for upload in page.get("Uploads", ()):
+                    yield UnfinishedUpload(key=upload["Key"], upload_id=upload["UploadId"], begun=upload["Initiated"])
+        except FAILURES as error:
+            self._translate(error, f"list the unfinished uploads under {prefix!r}")
+
+    def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
+        """Send one HeadObject and one CopyObject, or a multipart copy of what is larger than one copy may be."""
+        try:
+            head = self.client.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
+            kept = {name: head[name] for name in _KEPT_BY_A_COPY if head.get(name)}  # type: ignore[literal-required]
+            self.client.copy(
+                {"Bucket": self.bucket, "Key": key},
+                self.bucket,
+                key,
+                ExtraArgs={
+                    **kept,
+                    **self._part_parameters,
+                    "Metadata": dict(metadata),
+                    "MetadataDirective": "REPLACE",
+                    "StorageClass": storage_class,
+                },
+            )
+            answer = self.client.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
+        except FAILURES as error:
+            self._translate(error, f"move {key!r} to {storage_class}")
+        return PutReceipt(etag=answer["ETag"].strip('"'), modified=answer["LastModified"])
 
     @property
     def _part_parameters(self) -> dict[str, Any]:

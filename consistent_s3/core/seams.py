@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from consistent_s3.core.lineage import Lineage
     from consistent_s3.core.versions import Version
 
 _BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
@@ -102,6 +103,16 @@ class DeleteFailure:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedUpload:
+    """A multipart upload that was begun and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    begun: datetime
+    """Aware UTC, by the store's clock."""
+
+
 class Download(Protocol):
     """The body of one get; close it when done, read or not."""
 
@@ -180,6 +191,17 @@ class ObjectStore(Protocol):
         """Throw the parts away; without error if there are none."""
         ...
 
+    def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads under a prefix that were begun and neither completed nor aborted."""
+        ...
+
+    def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
+        """Move an object to another storage class, with new metadata; bytes and all other attributes stay.
+
+        Its time and its ETag may be others afterwards. Raises: `KeyMissingError`.
+        """
+        ...
+
 
 def every_object(store: ObjectStore, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
     """Yield what is listed under a prefix, page by page as it is asked for."""
@@ -252,7 +274,32 @@ class CommittingIndex(Index, Protocol):
         ...
 
     def forget(self, versions: Sequence[Version]) -> None:
-        """Drop versions that are about to be deleted, never the newest of a name that is not a tombstone."""
+        """Drop versions that are deleted, never the newest of a name that is not a tombstone."""
+        ...
+
+
+@runtime_checkable
+class EnumeratingIndex(CommittingIndex, Protocol):
+    """A `CommittingIndex` that knows all names, so that what may go is planned without a listing."""
+
+    def page(self, *, after: int, until: int | None, limit: int) -> Sequence[tuple[int, str, Sequence[Version]]]:
+        """Return the place, the name and all versions, newest first, of the next names in order of their places."""
+        ...
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the first and the last place; two zeros if there are no names."""
+        ...
+
+    def superseded(self, versions: Sequence[Version]) -> set[str]:
+        """Return the keys of those versions that are still known, and not the newest of a name that exists."""
+        ...
+
+    def known(self, keys: Mapping[str, Sequence[str]]) -> set[str]:
+        """Return which of some keys, given by name, are those of committed versions."""
+        ...
+
+    def amend(self, version: Version) -> None:
+        """Note what moving a version to another storage class has changed."""
         ...
 
 
@@ -260,19 +307,31 @@ class CommittingIndex(Index, Protocol):
 class ForgetfulIndex(CommittingIndex, Protocol):
     """A `CommittingIndex` that may forget, and then learns from the bucket's listing what was the newest.
 
-    So whatever object is listed may become a version, also one whose writer is still on its way: an attempt is thrown
-    away only when the index says that it was refused, and the newest of a name may never be older than its listing.
+    So whatever object is listed above the newest may become a version, also one whose writer is still on its way. What
+    was refused must therefore never lie above what was accepted: writers of one name take turns, and an attempt is
+    thrown away only when a version with a greater number was accepted.
     """
 
     strong_listing: bool
     """Whether what the listing does not show is not there."""
 
-    def disowns(self, version: Version, *, after: int) -> bool:
-        """Return whether a version that was put after the number `after` is certainly not committed."""
+    def take_turn(self, name: str, *, after: int, number: int, write_id: str) -> int:
+        """Begin the turn of a write that saw the number `after`, for a few seconds; return its number, or a greater.
+
+        Raises: `NumberTakenError` if it is another's turn, or `after` is not the newest.
+        """
         ...
 
-    def pointers(self, names: Sequence[str]) -> Mapping[str, Version]:
-        """Return the newest versions of those names that the index has not forgotten, and keep them for longer."""
+    def end_turn(self, name: str, write_id: str) -> None:
+        """End the turn of a write that comes to nothing."""
+        ...
+
+    def disowns(self, version: Version, *, after: int) -> bool:
+        """Return whether a version that was put after the number `after` can never be committed, whatever is forgotten."""
+        ...
+
+    def lineages(self, names: Sequence[str]) -> Mapping[str, Lineage]:
+        """Return the last versions of those names that the index has not forgotten, and keep them for longer."""
         ...
 
 

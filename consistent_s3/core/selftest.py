@@ -17,7 +17,7 @@ Not guaranteed: that the store honours preconditions in a race. `probe` asks tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -32,6 +32,7 @@ from consistent_s3.core.seams import (
     ObjectStore,
     PutMode,
     PutReceipt,
+    UnfinishedUpload,
 )
 
 honouring: set[str] = set()
@@ -89,6 +90,14 @@ class SelfTesting:
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Abort an upload."""
         self.inner.abort_upload(key, upload_id)
+
+    def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        """Yield unfinished uploads."""
+        return self.inner.unfinished(prefix)
+
+    def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
+        """Move an object to another storage class."""
+        return self.inner.move(key, storage_class, metadata=metadata)
 
     def _ask(self, attributes: Attributes, deadline: float | None) -> None:
         try:

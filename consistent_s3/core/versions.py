@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import quote, unquote
 
@@ -56,6 +56,18 @@ class Details:
     """The key of the bytes, where they were too large for one put; empty when the version's own key holds them."""
     body_size: int = 0
     """Bytes under `body_key`."""
+    storage_class: str = ""
+    """Where it was moved to when it was old; empty for where it was written."""
+    written: str = ""
+    """When it was written, in ISO 8601, where moving it made its object younger."""
+
+    @property
+    def written_at(self) -> datetime | None:
+        """Return when it was written, where that is not its object's time."""
+        try:
+            return datetime.fromisoformat(self.written).astimezone(UTC) if self.written else None
+        except ValueError:  # not ours
+            return None
 
 
 class DetailsSource(Protocol):
@@ -184,6 +196,8 @@ def to_metadata(details: Details) -> dict[str, str]:
         "from": str(details.restored_from or ""),
         "body": details.body_key.rpartition("/")[2],
         "size": str(details.body_size) if details.body_key else "",
+        "class": details.storage_class,
+        "written": details.written,
     }
     for part in range(COMMENT_PARTS):
         values[f"comment-{part + 1}"] = comment[part * VALUE_BYTES : (part + 1) * VALUE_BYTES]
@@ -208,6 +222,8 @@ def from_head(head: ObjectHead) -> Details:
         restored_from=_number(values.get("from", "")),
         body_key=body_beside(head.info.key, body) if body else "",
         body_size=_number(values.get("size", "")),
+        storage_class=values.get("class", ""),
+        written=values.get("written", ""),
     )
 
 

@@ -12,7 +12,7 @@ texts are compared here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC
@@ -41,6 +41,7 @@ _OF_DETAILS = (
     "restored_from",
     "body_key",
     "body_size",
+    "storage_class",
 )
 _OF_VERSION = ("number", "key", "size", "etag")
 
@@ -128,6 +129,56 @@ class DatabaseIndex:
             for row in rows.select_related("stored_object").order_by("stored_object", "-number"):
                 found[row.stored_object.name].append(_version(row.stored_object.name, row))
         return found
+
+    # Collecting
+
+    def page(self, *, after: int, until: int | None, limit: int) -> list[tuple[int, str, list[Version]]]:
+        """Return the place, the name and all versions of the next names: two queries."""
+        objects = StoredObject.objects.using(self.using).filter(place_digest=digest(self.place), pk__gt=after)
+        if until is not None:
+            objects = objects.filter(pk__lte=until)
+        found: dict[int, tuple[str, list[Version]]] = {
+            pk: (name, []) for pk, name in objects.order_by("pk").values_list("pk", "name")[:limit]
+        }
+        if not found:
+            return []
+        versions = StoredVersion.objects.using(self.using).filter(
+            stored_object__gte=min(found), stored_object__lte=max(found), stored_object__place_digest=digest(self.place)
+        )
+        for row in versions.order_by("stored_object", "-number").iterator(chunk_size=2000):
+            if row.stored_object_id in found:
+                name, known = found[row.stored_object_id]
+                known.append(_version(name, row))
+        return [(pk, name, known) for pk, (name, known) in found.items()]
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the first and the last place: one query."""
+        objects = StoredObject.objects.using(self.using).filter(place_digest=digest(self.place))
+        found = objects.aggregate(low=models.Min("pk"), high=models.Max("pk"))
+        return found["low"] or 0, found["high"] or 0
+
+    def superseded(self, versions: Sequence[Version]) -> set[str]:
+        """Return the keys of those versions that may still go: one query."""
+        rows = StoredVersion.objects.using(self.using).filter(
+            key__in=[version.key for version in versions],
+            stored_object__digest__in={digest(self.place, version.name) for version in versions},
+        )
+        rows = rows.exclude(number=models.F("stored_object__newest"), tombstone=False)
+        return set(rows.values_list("key", flat=True))
+
+    def known(self, keys: Mapping[str, Sequence[str]]) -> set[str]:
+        """Return which keys are those of committed versions, large bodies included: one query."""
+        wanted = [key for some in keys.values() for key in some]
+        rows = StoredVersion.objects.using(self.using).filter(
+            models.Q(key__in=wanted) | models.Q(body_key__in=wanted),
+            stored_object__digest__in=[digest(self.place, name) for name in keys],
+        )
+        return {key for both in rows.values_list("key", "body_key") for key in both if key}
+
+    def amend(self, version: Version) -> None:
+        """Note the ETag and the storage class that a version has now: one query."""
+        rows = self._versions(version.name).filter(number=version.number, key=version.key)
+        rows.update(etag=version.etag, storage_class=version.details.storage_class)
 
     # Writing
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from io import BytesIO
@@ -26,6 +26,7 @@ from consistent_s3.core.seams import (
     ObjectInfo,
     PutMode,
     PutReceipt,
+    UnfinishedUpload,
 )
 from consistent_s3.testing.memory import MemoryDownload, MemoryObjectStore
 
@@ -191,6 +192,17 @@ class EventuallyConsistent:
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Abort an upload."""
         self.inner.abort_upload(key, upload_id)
+
+    def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        """Yield unfinished uploads."""
+        return self.inner.unfinished(prefix)
+
+    def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
+        """Move an object to another storage class."""
+        receipt = self.inner.move(key, storage_class, metadata=metadata)
+        download = self.inner.get(key)
+        self._note(key, download.head, download.read(-1), self.profile.overwrite_delay)
+        return receipt
 
     def _note(self, key: str, head: ObjectHead | None, data: bytes, read_delay: float) -> None:
         self._events[key].append(

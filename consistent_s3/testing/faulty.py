@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ from consistent_s3.core.seams import (
     ObjectStore,
     PutMode,
     PutReceipt,
+    UnfinishedUpload,
 )
 
 
@@ -179,6 +180,16 @@ class Faulty:
         """Abort, or fail."""
         self._before()
         self.inner.abort_upload(key, upload_id)
+
+    def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        """Yield unfinished uploads."""
+        self._before()
+        return self.inner.unfinished(prefix)
+
+    def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
+        """Move an object to another storage class."""
+        self._before()
+        return self.inner.move(key, storage_class, metadata=metadata)
 
     def _before(self) -> None:
         self._maybe_stall("stall")

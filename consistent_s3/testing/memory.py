@@ -6,7 +6,7 @@ import bisect
 import hashlib
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -28,6 +28,7 @@ from consistent_s3.core.seams import (
     PutMode,
     PutReceipt,
     SystemClock,
+    UnfinishedUpload,
 )
 
 
@@ -39,6 +40,7 @@ class _Stored:
 
 @dataclass(slots=True)
 class _Upload:
+    key: str
     attributes: Attributes
     begun: datetime
     parts: dict[int, bytes] = field(default_factory=dict)
@@ -143,7 +145,7 @@ class MemoryObjectStore:
         with self._lock:
             self._begun += 1
             upload_id = f"upload-{self._begun}"
-            self._uploads[upload_id] = _Upload(attributes, self.clock.now())
+            self._uploads[upload_id] = _Upload(key, attributes, self.clock.now())
             return upload_id
 
     def put_part(self, key: str, upload_id: str, number: int, data: bytes) -> str:
@@ -167,6 +169,26 @@ class MemoryObjectStore:
         """Drop the parts."""
         with self._lock:
             self._uploads.pop(upload_id, None)
+
+    def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads that were neither completed nor aborted."""
+        with self._lock:
+            uploads = list(self._uploads.items())
+        for upload_id, upload in uploads:
+            if upload.key.startswith(prefix):
+                yield UnfinishedUpload(key=upload.key, upload_id=upload_id, begun=upload.begun)
+
+    def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
+        """Replace the metadata, and note the class among the object's attributes."""
+        with self._lock:
+            stored = self._find(key)
+            attributes = Attributes(
+                metadata=metadata,
+                content_type=stored.head.content_type,
+                content_encoding=stored.head.content_encoding,
+                extra={"StorageClass": storage_class},
+            )
+            return self._store(key, stored.data, attributes, self.clock.now())
 
     @property
     def uploads(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeVar
@@ -26,6 +26,7 @@ from consistent_s3.core.seams import (
     ObjectStore,
     PutMode,
     PutReceipt,
+    UnfinishedUpload,
 )
 
 Answer = TypeVar("Answer")
@@ -187,6 +188,14 @@ class Scheduled:
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Abort an upload."""
         self._call("abort", key, lambda: self.inner.abort_upload(key, upload_id))
+
+    def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        """Yield unfinished uploads."""
+        return self._call("uploads", prefix, lambda: self.inner.unfinished(prefix))
+
+    def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
+        """Move an object to another storage class."""
+        return self._call("move", key, lambda: self.inner.move(key, storage_class, metadata=metadata))
 
     def _call(self, what: str, key: str, call: Callable[[], Answer]) -> Answer:
         self._maybe_crash(f"dies before {what} {key}")

@@ -12,10 +12,11 @@ import pytest
 
 from consistent_s3.core import collector as module
 from consistent_s3.core.archive import Archive
-from consistent_s3.core.collector import MAX_ERRORS, Collector, Fate, Summary
+from consistent_s3.core.collector import Collector
+from consistent_s3.core.fates import MAX_ERRORS, Fate, Summary
 from consistent_s3.core.errors import KeyMissingError, StoreError, UnreachableError
 from consistent_s3.core.numbers import Numbering
-from consistent_s3.core.retention import Reason, RetentionPolicy
+from consistent_s3.core.retention import Circumstances, Reason, RetentionPolicy
 from consistent_s3.core.seams import Attributes, DeleteFailure, PutMode
 from consistent_s3.core.versions import Details
 from consistent_s3.testing import ManualClock, MemoryObjectStore
@@ -75,6 +76,8 @@ def test_collection_removes_what_the_plan_says_and_nothing_else(grown: Archive) 
         "kept": 8,
         "deleted": 9,
         "bytes_freed": 3 + 3 + 3 + 3 + 4 + 4 + 10,
+        "archived": 0,
+        "uploads_aborted": 0,
         "reasons": {
             "a hint that no tombstone needs": 1,
             "a version that stays points to this body": 1,
@@ -154,13 +157,13 @@ def test_memory_holds_no_more_than_a_batch_whatever_the_number_of_keys(
         sizes.append(len(store.sent[-1][1]))
         return request()
 
-    def references(names: Sequence[str]) -> dict[str, set[int]]:
+    def references(names: Sequence[str]) -> dict[str, Circumstances]:
         asked.append(len(names))
         return {}
 
-    collect(make_archive(Faulty(memory, delete=[note] * 1000), clock), references=references)
+    collect(make_archive(Faulty(memory, delete=[note] * 1000), clock), circumstances=references)
 
-    assert (max(asked), sum(asked)) == (7, 100)
+    assert (max(asked), sum(asked)) == (7, 230)
     assert (max(sizes), sum(sizes)) == (20, 700)
 
 
@@ -175,13 +178,14 @@ def test_references_are_asked_for_in_groups_of_names(
     clock.advance(2 * DAY)
     asked: list[Sequence[str]] = []
 
-    def references(names: Sequence[str]) -> dict[str, set[int]]:
+    def references(names: Sequence[str]) -> dict[str, Circumstances]:
         asked.append(list(names))
-        return {name: {1} for name in names if name in "bd"}
+        return {name: Circumstances(policy=LAST, referenced=frozenset({1})) for name in names if name in "bd"}
 
-    collect(archive, references=references)
+    collect(archive, circumstances=references)
 
-    assert asked == [["a", "b"], ["c", "d"], ["e"]]
+    # Once to decide, and once more about what is to go, right before it goes.
+    assert asked == [["a", "b"], ["c", "d"], ["e"], ["a", "c", "e"]]
     assert {name: numbers(archive, name) for name in "abcde"} == {
         "a": [2],
         "b": [2, 1],
@@ -192,10 +196,10 @@ def test_references_are_asked_for_in_groups_of_names(
 
 
 def test_empty_bucket_asks_for_no_references(archive: Archive) -> None:
-    def references(names: Sequence[str]) -> dict[str, set[int]]:
+    def references(names: Sequence[str]) -> dict[str, Circumstances]:
         raise AssertionError("Asked for the references of nothing.")
 
-    assert collect(archive, references=references) == Summary(dry_run=False, reasons=Counter())
+    assert collect(archive, circumstances=references) == Summary(dry_run=False, reasons=Counter())
 
 
 def test_only_keys_under_the_location_are_looked_at(memory: MemoryObjectStore, clock: ManualClock) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from consistent_s3.core.archive import Archive
-from consistent_s3.core.collector import Collector, Fate
+from consistent_s3.core.collector import Collector
+from consistent_s3.core.fates import Fate
 from consistent_s3.core.errors import (
     ConflictError,
     DeadlinePassedError,

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 
 from consistent_s3.collection import FAILURES, collect_garbage, storage_aliases
-from consistent_s3.core.collector import Fate, Summary
+from consistent_s3.core.fates import Fate, Summary
 
 HELP = "Delete the versions that the retention policies let go."
 PROGRESS = 1000

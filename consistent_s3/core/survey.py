@@ -1,0 +1,241 @@
+"""What is there, name by name? Asked of the bucket's listing, or of an index that knows every name.
+
+A survey goes through a `Span`, and can be broken off after any name and taken up again there, also by somebody else.
+It is done in one pass: memory holds the objects of one name, and one page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from consistent_s3.core.archive import Archive
+from consistent_s3.core.keys import ParsedKey
+from consistent_s3.core.names import MARKER
+from consistent_s3.core.pace import Pace
+from consistent_s3.core.seams import (
+    CommittingIndex,
+    EnumeratingIndex,
+    ForgetfulIndex,
+    ObjectInfo,
+)
+from consistent_s3.core.span import Span
+from consistent_s3.core.versions import Version
+
+PAGE = 500
+"""Names that are asked for together."""
+LEVELS = 12
+"""How deep below the location directories are looked into, to find a place to halve."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """All objects of one name."""
+
+    name: str
+    """Empty for a rest in which no name has anything."""
+    seen: datetime
+    """A moment before the name was looked at: all ages are counted up to it."""
+    end: str = ""
+    """The place in the survey right after this name."""
+    versions: list[tuple[int, ObjectInfo]] = field(default_factory=list)
+    """Newest first."""
+    bodies: list[ObjectInfo] = field(default_factory=list)
+    hints: list[ObjectInfo] = field(default_factory=list)
+    strays: list[ObjectInfo] = field(default_factory=list)
+    """What the index does not know: rolled back, refused, or on its way."""
+    foreign: int = 0
+    """Keys of other software."""
+    committed: Sequence[Version] | None = None
+    """The versions that the index knows, newest first, where it decides; `None` where the listing does."""
+    by_index: bool = False
+    """Nothing was listed: all that is here is known."""
+
+    @property
+    def objects(self) -> int:
+        """Return how many objects of ours were found."""
+        return len(self.versions) + len(self.bodies) + len(self.hints) + len(self.strays)
+
+    def add(self, parsed: ParsedKey, info: ObjectInfo) -> None:
+        """Take one listed object."""
+        if parsed.number is not None:
+            self.versions.append((parsed.number, info))
+        elif parsed.body:
+            self.bodies.append(info)
+        else:
+            self.hints.append(info)
+
+    def commit(self, versions: Sequence[Version]) -> None:
+        """Take the versions from the index that decides."""
+        self.committed = versions
+        self.versions = [
+            (
+                version.number,
+                ObjectInfo(
+                    key=version.key,
+                    size=0 if version.body_key != version.key else version.size,
+                    etag=version.etag,
+                    modified=version.modified,
+                ),
+            )
+            for version in versions
+        ]
+
+
+class Survey(Protocol):
+    """Goes through an archive, name by name."""
+
+    def groups(self, span: Span) -> Iterator[Group]:
+        """Yield what is there of each name, every name once."""
+        ...
+
+    def complete(self, groups: Sequence[Group]) -> None:
+        """Add to some names what is asked for together."""
+        ...
+
+    def halve(self, span: Span) -> str:
+        """Return a place about half-way, between two names; empty if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingSurvey:
+    """Asks the bucket: one LIST for a thousand keys. All keys of a name are neighbours. Its places are keys."""
+
+    archive: Archive
+    pace: Pace = field(default_factory=Pace)
+
+    def groups(self, span: Span) -> Iterator[Group]:
+        """Yield what is listed of each name."""
+        layout, group, foreign = self.archive.layout, None, 0
+        for seen, info in self._objects(span):
+            parsed = layout.parse(info.key)
+            if parsed is None:
+                foreign += 1
+                continue
+            if group is None or group.name != parsed.name:
+                if group is not None:
+                    yield group
+                group = Group(name=parsed.name, seen=seen, end=_end(layout.root, parsed.name))
+            group.foreign, foreign = group.foreign + foreign, 0
+            group.add(parsed, info)
+        if group is not None:
+            yield group
+        if foreign:
+            yield Group(name="", seen=self.archive.clock.now(), end=span.until, foreign=foreign)
+
+    def _objects(self, span: Span) -> Iterator[tuple[datetime, ObjectInfo]]:
+        """Yield what is listed in a span, each with a moment before it was listed."""
+        token, until = "", span.until.encode()
+        while True:
+            seen = self.archive.clock.now()
+            self.pace.wait()
+            page = self.archive.store.list(self.archive.layout.root, start_after=span.after, token=token)
+            for info in page.objects:
+                if until and info.key.encode() > until:
+                    return
+                yield seen, info
+            token = page.token
+            if not token:
+                return
+
+    def complete(self, groups: Sequence[Group]) -> None:
+        """Where the index decides, take the versions from it; whatever else was listed is a stray.
+
+        Asked after the listing: what was committed in between is known, and what is on its way is younger than grace.
+        """
+        index = self.archive.index
+        if not groups or not isinstance(index, CommittingIndex):
+            return
+        if isinstance(index, ForgetfulIndex):
+            self._ask_pointers(groups, index)
+            return
+        known = index.committed([group.name for group in groups if group.name])
+        for group in groups:
+            if group.name:
+                listed = group.versions
+                group.commit(list(known[group.name]))
+                keys = {version.key for version in known[group.name]}
+                group.strays = [info for _, info in listed if info.key not in keys]
+
+    def _ask_pointers(self, groups: Sequence[Group], index: ForgetfulIndex) -> None:
+        """Where the index knows only the newest, what was listed above it is a stray."""
+        newest = index.pointers([group.name for group in groups])
+        for group in groups:
+            if known := newest.get(group.name):
+                group.strays = [info for number, info in group.versions if number > known.number]
+                group.versions = [(number, info) for number, info in group.versions if number <= known.number]
+
+    def halve(self, span: Span) -> str:
+        """Return the middle one of the directories and names of a span: one LIST, and one for each level below.
+
+        Of more than a thousand it is the last that a page shows: the rest can be halved again.
+        """
+        directory = self.archive.layout.root
+        for _ in range(LEVELS):
+            inside = span.after.startswith(directory)
+            page = self.archive.store.list(directory, delimiter="/", start_after=span.after if inside else "")
+            entries = [_entry_place(prefix) for prefix in page.prefixes]
+            places = sorted({place for place in entries if span.holds(place)}, key=str.encode)
+            begun = span.after.removeprefix(directory).partition("/") if inside else ("", "", "")
+            if len(places) > 1 or (places and begun[1]):
+                return places[-1 if page.token else len(places) // 2]
+            if not places and begun[1]:
+                directory += f"{begun[0]}/"
+            elif places and places[0].endswith("/"):
+                directory = places[0]
+            else:
+                break
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSurvey:
+    """Asks an index that knows all names, and the store nothing. Its places are the index's own, in decimal."""
+
+    archive: Archive
+    index: EnumeratingIndex
+
+    def groups(self, span: Span) -> Iterator[Group]:
+        """Yield what the index knows of each name."""
+        after = int(span.after or 0)
+        until = int(span.until) if span.until else None
+        while True:
+            seen = self.archive.clock.now()
+            page = self.index.page(after=after, until=until, limit=PAGE)
+            for place, name, versions in page:
+                group = Group(name=name, seen=seen, end=str(place), by_index=True)
+                group.commit(versions)
+                group.bodies = [
+                    ObjectInfo(key=version.body_key, size=version.size, etag="", modified=version.modified)
+                    for version in versions
+                    if version.body_key != version.key
+                ]
+                yield group
+                after = place
+            if len(page) < PAGE:
+                return
+
+    def complete(self, groups: Sequence[Group]) -> None:
+        """Nothing is missing."""
+
+    def halve(self, span: Span) -> str:
+        """Return the place in the middle of the numbers that are left."""
+        low, high = self.index.bounds()
+        low = max(low - 1, int(span.after or 0))
+        high = min(high, int(span.until)) if span.until else high
+        middle = (low + high) // 2
+        return str(middle) if low < middle < high else ""
+
+
+def _end(root: str, name: str) -> str:
+    """Return a place after all keys of a name and before those of every other: `w` follows `v`."""
+    return f"{root}{name}{MARKER[:-1]}w"
+
+
+def _entry_place(prefix: str) -> str:
+    """Return a place right before all keys of what a directory's listing folded together."""
+    name, marker, _ = prefix.rpartition(MARKER)
+    return f"{name}{MARKER}" if marker and "/" not in prefix[len(name) : -1] else prefix
