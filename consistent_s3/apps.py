@@ -17,6 +17,7 @@ class ConsistentS3Config(AppConfig):
     def ready(self) -> None:
         """Register the checks; nothing else happens at start-up."""
         from consistent_s3.checks import (  # noqa: PLC0415 - needs loaded apps
+            check_known_to_rows,
             check_plain_file_fields,
             check_probed,
             check_storages,
@@ -27,3 +28,4 @@ class ConsistentS3Config(AppConfig):
         checks.register(check_plain_file_fields, "files")
         checks.register(check_unfinished, "files")
         checks.register(check_probed, "files", deploy=True)
+        checks.register(check_known_to_rows, "files", deploy=True)

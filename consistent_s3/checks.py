@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from botocore.config import Config
 from django.apps import apps
 from django.apps.config import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
 from django.db.models import FileField
 
 from consistent_s3.collection import check_alone, storage_aliases, versioned_storage
+from consistent_s3.core.errors import StoreError
 from consistent_s3.fields import VersionedFileField
 from consistent_s3.storage import ConsistentS3Storage
+
+_IN_A_HURRY = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1})
+"""A check must not wait for a bucket that is not to be reached."""
 
 
 def check_storages(**_: Any) -> list[CheckMessage]:
     """Build every configured storage of ours, so that a bad option is found now, and compare their places."""
-    return list(_unusable_storages()) or list(_crowded_storages())
+    return list(_unusable_storages()) or [*_crowded_storages(), *_mingled_storages()]
 
 
 def _unusable_storages() -> Iterator[CheckMessage]:
@@ -39,6 +46,59 @@ def _crowded_storages() -> Iterator[CheckMessage]:
             check_alone(alias)
         except ImproperlyConfigured as error:
             yield Error(str(error), hint="Correct the OPTIONS in STORAGES.", id="consistent_s3.E011")
+
+
+def _mingled_storages() -> Iterator[CheckMessage]:
+    """Rows and pointers are kept by bucket and location, since a bucket's address may change: two are taken for one."""
+    seen: dict[tuple[str, ...], str] = {}
+    for alias in storage_aliases():
+        storage = versioned_storage(alias)
+        if storage.index_kind == "listing":
+            continue
+        kept = storage.index_database if storage.index_kind == "database" else storage.index_cache
+        place = (storage.index_kind, kept, storage.bucket_name, storage.location.strip("/"))
+        other = seen.setdefault(place, alias)
+        addresses = [versioned_storage(other).endpoint_url, storage.endpoint_url]
+        if addresses[0] != addresses[1]:
+            yield Error(
+                f"STORAGES[{other!r}] and STORAGES[{alias!r}] are at different addresses, and have the same bucket "
+                f"name, location and index: the files of one would be taken for those of the other.",
+                hint="Give one of them a location or a bucket name of its own, or another index_database (index_cache "
+                "with Redis). If both addresses lead to the same bucket, add this to SILENCED_SYSTEM_CHECKS.",
+                id="consistent_s3.E012",
+            )
+
+
+def check_known_to_rows(**_: Any) -> list[CheckMessage]:
+    """Warn, before a deployment, of buckets that hold versions of which the database knows none: one LIST at most."""
+    return list(_without_rows())
+
+
+def _without_rows() -> Iterator[CheckMessage]:
+    for alias in storage_aliases():
+        try:
+            lost = _has_lost_its_rows(alias)
+        except (ImproperlyConfigured, DatabaseError, StoreError):
+            continue  # found by `check_storages`, or not to be reached from where the check runs
+        if lost:
+            yield Warning(
+                f"The bucket of STORAGES[{alias!r}] holds versions, and the database knows none of them: each file "
+                "there is missing for readers.",
+                hint=f"Run `manage.py consistent_s3 reindex --storage {alias}` if the database is new or was lost, or "
+                "if the bucket was written with index='listing'.",
+                id="consistent_s3.W013",
+            )
+
+
+def _has_lost_its_rows(alias: str) -> bool:
+    storage = versioned_storage(alias)
+    if storage.index_kind != "database" or not storage.make_database_index(storage.archive.layout).is_empty:
+        return False
+    configured: Any = settings.STORAGES[alias]
+    options = {**configured.get("OPTIONS", {}), "client_config": storage.client_config.merge(_IN_A_HURRY)}
+    layout = storage.archive.layout
+    page = type(storage)(**options).make_object_store().list(layout.root, limit=100)
+    return any(parsed.number for info in page.objects if (parsed := layout.parse(info.key)))
 
 
 def check_probed(**_: Any) -> list[CheckMessage]:

@@ -395,7 +395,7 @@ def test_the_list_of_rows_works_and_its_actions_are_attributed(contract, admin_c
 
 def test_a_version_collected_while_its_page_is_made_is_shown_without_details(contract, admin_client, default_storage):
     key = default_storage.version("contracts/lease.txt", 1).key
-    store = default_storage.archive.store
+    store = default_storage.make_object_store()
 
     with gone_after_listing(store, key):
         answer = admin_client.get(url("versions", contract))

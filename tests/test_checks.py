@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core import checks
-from django.core.files.storage import FileSystemStorage
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import call_command
-from django.db import models
+from django.db import DatabaseError, models
 from django.test.utils import isolate_apps
 
-from consistent_s3.checks import check_plain_file_fields, check_probed, check_storages, check_unfinished
+from consistent_s3.checks import (
+    check_known_to_rows,
+    check_plain_file_fields,
+    check_probed,
+    check_storages,
+    check_unfinished,
+)
+from consistent_s3.core.seams import Attributes, PutMode
 from consistent_s3.fields import VersionedFileField, VersionedImageField
+from consistent_s3.index.database import DatabaseIndex
 from consistent_s3.storage import ConsistentS3Storage
 from tests.projects import run_django, write_settings
 
@@ -94,6 +105,66 @@ def test_a_storage_inside_another_with_other_rules_is_an_error(settings):
             "Correct the OPTIONS in STORAGES.",
         )
     ]
+
+
+@pytest.fixture
+def two_storages(settings) -> Callable[..., list[tuple[str, str, str | None]]]:
+    """Return a function that checks two storages, the second with other options than the first."""
+
+    def check(index: str, /, **options: Any) -> list[tuple[str, str, str | None]]:
+        first = {**settings.STORAGES["default"]["OPTIONS"], "index": index, "index_cache": "redis"}
+        settings.CACHES = {
+            name: {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9"}
+            for name in ("redis", "other")
+        }
+        settings.STORAGES = {
+            "default": {"BACKEND": BACKEND, "OPTIONS": first},
+            "minio": {"BACKEND": BACKEND, "OPTIONS": {**first, **options}},
+        }
+        return told(check_storages(app_configs=None))
+
+    return check
+
+
+@pytest.mark.parametrize("index", ["database", "redis"])
+def test_two_addresses_that_would_share_an_index_are_an_error(two_storages, index):
+    assert two_storages(index, endpoint_url="http://127.0.0.1:10") == [
+        (
+            "consistent_s3.E012",
+            (
+                "STORAGES['default'] and STORAGES['minio'] are at different addresses, and have the same bucket name, "
+                "location and index: the files of one would be taken for those of the other."
+            ),
+            (
+                "Give one of them a location or a bucket name of its own, or another index_database (index_cache with "
+                "Redis). If both addresses lead to the same bucket, add this to SILENCED_SYSTEM_CHECKS."
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "options"),
+    [
+        pytest.param("database", {}, id="same address"),
+        pytest.param("database", {"bucket_name": "other"}, id="bucket"),
+        pytest.param("database", {"location": "other"}, id="location"),
+        pytest.param("database", {"index_database": "other"}, id="database"),
+        pytest.param("redis", {"index_cache": "other"}, id="cache"),
+        pytest.param("database", {"index": "redis"}, id="index"),
+        pytest.param("listing", {}, id="listing"),
+    ],
+)
+def test_storages_that_share_no_index_are_silent(two_storages, index, options):
+    address = {} if not options and index != "listing" else {"endpoint_url": "http://127.0.0.1:10"}
+
+    assert two_storages(index, **address, **options) == []
+
+
+def test_a_cache_that_is_no_redis_does_not_stop_the_check(settings):
+    with_options(settings, index="redis", index_cache="nowhere")
+
+    assert check_storages(app_configs=None) == []
 
 
 def test_storages_of_other_kinds_are_not_built(settings):
@@ -387,6 +458,65 @@ def test_a_storage_that_rests_on_listings_is_to_be_probed(settings):
     assert [message[:2] for message in messages] == [("consistent_s3.W011", text)]
     with_options(settings, index="database")
     assert check_probed() == []
+
+
+def use(settings: Any, storage: ConsistentS3Storage, options: dict[str, Any], **more: Any) -> None:
+    """Make Django's default storage one on the same bucket."""
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": BACKEND, "OPTIONS": {**options, **more}}}
+
+
+@pytest.mark.django_db
+def test_a_bucket_of_versions_without_rows_is_warned_of(settings, storage, storage_options):
+    storage.make_object_store().put("a.txt", io.BytesIO(), mode=PutMode.CREATE, attributes=Attributes())
+    use(settings, storage, storage_options, index="database")
+    assert check_known_to_rows() == []
+    storage.save("a.txt", ContentFile(b"one"))
+
+    messages = told(check_known_to_rows())
+
+    assert messages == [
+        (
+            "consistent_s3.W013",
+            (
+                "The bucket of STORAGES['default'] holds versions, and the database knows none of them: each file "
+                "there is missing for readers."
+            ),
+            (
+                "Run `manage.py consistent_s3 reindex --storage default` if the database is new or was lost, or if "
+                "the bucket was written with index='listing'."
+            ),
+        )
+    ]
+
+
+@pytest.mark.django_db
+def test_a_bucket_is_not_asked_where_rows_are_known_or_not_needed(settings, storage, storage_options):
+    storage.save("a.txt", ContentFile(b"one"))
+    use(settings, storage, storage_options)
+    assert check_known_to_rows() == []
+    use(settings, storage, storage_options, index="database")
+
+    storages["default"].save("b.txt", ContentFile(b"two"))
+
+    assert check_known_to_rows() == []
+
+
+@pytest.mark.django_db
+def test_a_bucket_that_is_not_to_be_reached_is_not_waited_for(settings):
+    with_options(settings, index="database")
+
+    assert check_known_to_rows() == []
+
+
+def test_a_database_that_is_not_to_be_reached_is_no_error_of_the_check(settings, storage, storage_options, monkeypatch):
+    def refuse(index: DatabaseIndex) -> bool:
+        raise DatabaseError("No such table.")
+
+    storage.save("a.txt", ContentFile(b"one"))
+    use(settings, storage, storage_options, index="database")
+    monkeypatch.setattr(DatabaseIndex, "is_empty", property(refuse))
+
+    assert check_known_to_rows() == []
 
 
 def test_the_unfinished_index_is_warned_of(settings):
