@@ -4,13 +4,14 @@
    exactly what makes its first read consistent, so there is no HEAD or GET before it, and an attempt that failed never
    uses its key again. The PUT needs no condition.
 2. Advance the index, if the newest is still the one that was seen. Only then is the write acknowledged.
-3. Refused: nobody can see the object. Where the bucket's listing is ever asked (Redis) it is deleted at once, which is
-   allowed since the refusal is proof; elsewhere the collector takes it. Then begin again, with another key.
+3. Refused: nobody can see the object. Where the bucket's listing is ever asked (Redis) it is deleted at once; elsewhere
+   the collector takes it. Then begin again, with another key.
 4. Unknown, of the PUT or of the index: an error of its own, and nothing is cleaned up.
 
-An index that may forget (Redis) learns from the listing again, and may so have committed an attempt in its writer's
-stead: whoever would throw an attempt away asks the index first, and calls the outcome unknown if it cannot say. So it
-does after a PUT that was repeated: the attempt without an answer may land after the deletion, where a listing shows it.
+An index that may forget (Redis) learns from the listing again, and may so commit an attempt in its writer's stead. So
+writers take turns there before they put anything, and an attempt is thrown away only where a version with a greater
+number was accepted, so that no listing can bring it back. Whatever else was put and not accepted stays, and its outcome
+is unknown: also after a PUT that was repeated, since the attempt without an answer may land after the deletion.
 
 A writer that stalled cannot do harm: an index that moved on refuses it. It may use what it learned for
 `write_deadline` all the same, since an index may forget (a pointer in Redis expires).
@@ -18,6 +19,7 @@ A writer that stalled cannot do harm: an index that moved on refuses it. It may 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from consistent_s3.core.errors import (
@@ -54,11 +56,22 @@ class IndexCommitter(Committer):
     def _create(self, name: str, draft: Draft, write_id: str, learned: Learned) -> Version:
         write_id = self.new_write_id()
         number = next_number(learned.number, numbering=self.numbering, now=self.clock.now())
+        if not isinstance(self.index, ForgetfulIndex):
+            return self._put_and_advance(name, number, draft, write_id, learned)
+        number = self.index.take_turn(name, after=learned.number, number=number, write_id=write_id)
+        try:
+            return self._put_and_advance(name, number, draft, write_id, learned)
+        except Exception:
+            with suppress(IndexUnavailableError):
+                self.index.end_turn(name, write_id)
+            raise
+
+    def _put_and_advance(self, name: str, number: int, draft: Draft, write_id: str, learned: Learned) -> Version:
         details, attributes = self._describe(draft, write_id, learned)
         key = self.layout.version_key(name, number, write_id=write_id)
         receipt = self._create_unique(key, draft, attributes, learned, number=number, write_id=write_id)
         version = new_version(name, number, key, draft, details, receipt)
-        if self.clock.monotonic() > self._deadline(draft, learned):
+        if self.clock.monotonic() > self._deadline(draft, learned) and not self._is_its_turn(version, draft, learned):
             self._discard(version, write_id, learned, repeated=receipt.repeated)
             raise NumberStaleError
         try:
@@ -67,6 +80,17 @@ class IndexCommitter(Committer):
             self._discard(version, write_id, learned, repeated=receipt.repeated)
             raise
         return version
+
+    def _is_its_turn(self, version: Version, draft: Draft, learned: Learned) -> bool:
+        """Return whether nothing happened since the number was learned, long ago; then a turn begins anew."""
+        unusable = draft.usable_until is not None and self.clock.monotonic() > draft.usable_until
+        if unusable or not isinstance(self.index, ForgetfulIndex):
+            return False
+        number, write_id = version.number, version.details.write_id
+        try:
+            return self.index.take_turn(version.name, after=learned.number, number=number, write_id=write_id) == number
+        except (NumberTakenError, IndexUnavailableError):
+            return False
 
     def _discard(self, version: Version, write_id: str, learned: Learned, *, repeated: bool) -> None:
         """Delete an object that was never committed, where a listing could show it; what is unsure stays unknown."""

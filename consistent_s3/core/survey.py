@@ -12,7 +12,9 @@ from datetime import datetime
 from typing import Protocol
 
 from consistent_s3.core.archive import Archive
+from consistent_s3.core.errors import KeyMissingError, PreconditionFailedError
 from consistent_s3.core.keys import ParsedKey
+from consistent_s3.core.lineage import FORGOTTEN, Lineage, Link, sort_out
 from consistent_s3.core.names import MARKER
 from consistent_s3.core.pace import Pace
 from consistent_s3.core.seams import (
@@ -161,12 +163,34 @@ class ListingSurvey:
                 group.strays = [info for _, info in listed if info.key not in keys]
 
     def _ask_pointers(self, groups: Sequence[Group], index: ForgetfulIndex) -> None:
-        """Where the index knows only the newest, what was listed above it is a stray."""
-        newest = index.pointers([group.name for group in groups])
+        """Where the index remembers only the last versions, they tell what was superseded when, and what is none."""
+        lineages = index.lineages([group.name for group in groups])
         for group in groups:
-            if known := newest.get(group.name):
-                group.strays = [info for number, info in group.versions if number > known.number]
-                group.versions = [(number, info) for number, info in group.versions if number <= known.number]
+            lineage = lineages.get(group.name)
+            if lineage is None:
+                lineage = self._learn_again(group, index) if len(group.versions) > 1 else FORGOTTEN
+            group.versions, group.strays = sort_out(
+                group.versions, lineage, layout=self.archive.layout, seen=group.seen
+            )
+
+    def _learn_again(self, group: Group, index: ForgetfulIndex) -> Lineage:
+        """Let the index learn what it forgot, so that a later run knows since when; one LIST, and perhaps one HEAD.
+
+        Until then the newest tells of the version that its writer saw: what is under that one was superseded before.
+        """
+        try:
+            newest = index.relearn(group.name)
+            known = newest is not None and newest.key == group.versions[0][1].key and len(group.versions) > 2
+            predecessor = newest.details.predecessor if newest is not None and known else 0
+        except (PreconditionFailedError, KeyMissingError):
+            return FORGOTTEN
+        if newest is None or not predecessor:
+            return FORGOTTEN
+        links = (
+            Link(number=newest.number, write_id="", since=group.seen),
+            Link(number=predecessor, write_id="", since=group.versions[0][1].modified),
+        )
+        return Lineage(links=links, dense=1)
 
     def halve(self, span: Span) -> str:
         """Return the middle one of the directories and names of a span: one LIST, and one for each level below.

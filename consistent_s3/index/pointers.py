@@ -9,23 +9,33 @@ Pointers are kept where they may expire or get lost (Redis), so the rules are ma
 3. The listing also shows attempts on their way. To take one for the newest commits it in its writer's stead, who finds
    itself in the pointer's *lineage*: the last versions that the pointer named. So a repeated step counts once, too.
 4. A writer that finds the pointer gone commits only what the listing shows as the newest, right above what it saw.
-5. An attempt is thrown away only when the lineage goes back to what the writer saw, and the attempt is not in it.
-6. On a store whose listing lags, a pointer that is gone is believed to have expired only if all pointers were kept for
-   longer than they live: then nothing was written for that long, and the listing has settled. Otherwise it is an error.
+5. Whoever would be refused is refused before it puts anything: writers take *turns*, with growing numbers. A turn that
+   takes long may be ended by the next writer; whoever loses its turn waits for what comes of that one. So what is
+   refused after its put lies below what was accepted, and no listing makes it the newest, whatever gets lost when.
+6. Only such an attempt is thrown away: the pointer is above it, and its lineage goes back to what the writer saw
+   without naming it. Nothing is deleted that anybody could take for the newest, now or later; a reader is never shown
+   a version that then vanishes. What is neither accepted nor such an attempt is of unknown outcome.
+7. What lies within a lineage and is not named in it is no version: no history shows it, and the collector takes it.
+8. On a store whose listing lags, a pointer that is gone is believed to have expired only if all pointers were kept for
+   longer than it settles: then nothing was written for that long, and it has settled. Otherwise it is an error.
+
+What a reader does with a pointer is one plain GET. No `If-Match`: a key holds number and write id and is written with
+one content only, so another ETag under it cannot mean another version; and stores differ in what they do with the
+header (Ceph wants it unquoted, Swift answers 501, multipart and encrypted objects have other ETags on other stores).
+An object that is not there yet is waited for, with growing pauses, then `NotYetVisibleError`, which is a
+`PreconditionFailedError`.
 
 Not guaranteed: anything after pointers were *turned back*, as by a failover to a replica that missed the last writes.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import islice
-from typing import Any, Protocol
 
 from consistent_s3.core.errors import (
     IndexUnavailableError,
@@ -34,72 +44,18 @@ from consistent_s3.core.errors import (
     PointerLostError,
     StoreError,
 )
-from consistent_s3.core.seams import system_chance
+from consistent_s3.core.lineage import Lineage
+from consistent_s3.core.seams import Clock, SystemClock, system_chance
 from consistent_s3.core.versions import Details, KnownDetails, LazyDetails, Version
 from consistent_s3.index.listing import ListingIndex
+from consistent_s3.index.slots import TURN, Pointers, Slot, decode, encode
 
-LINEAGE = 64
-"""Versions that a pointer remembers to have named."""
-CLAIM = timedelta(minutes=5)
-"""How long a claim lies, and a pointer that says that there is no version."""
 ATTEMPTS = 3
 """How often a step without an answer is sent."""
 SETTLES = 20
 """How often a pointer may get lost under our hands before it is called unavailable."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    """What lies in the place of a name's pointer: a pointer, a claim, or nothing."""
-
-    at: str = ""
-    """The number that the pointer names (`0`: there is no version), or a claim, or nothing."""
-    lineage: str = ""
-    """The last versions that the pointer named, newest first, as ` number:write-id number:write-id `."""
-    value: str = ""
-    """The version, as `encode` wrote it."""
-
-    @property
-    def settled(self) -> bool:
-        """Return whether it is a pointer."""
-        return self.at.isdigit()
-
-    def named(self, number: int, write_id: str = "") -> bool:
-        """Return whether the pointer named a version, as far as it remembers."""
-        return f" {number}:{write_id}" in self.lineage
-
-
-class Pointers(Protocol):
-    """Where pointers are kept: each name has a slot.
-
-    Guarantees: every method is one atomic step; a slot is empty once its time is over, or when it got lost.
-
-    Raises: `IndexUnavailableError` from every method; the step may have been done.
-    """
-
-    def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
-        """Return what is in a slot, and put a claim into an empty one; `keep` begins a pointer's time anew."""
-        ...
-
-    def swap(self, name: str, old: str, new: Slot) -> Slot | None:
-        """Replace what is in a slot if `old` is there, and keep its lineage; else return what is there."""
-        ...
-
-    def peek(self, names: Sequence[str], *, keep: bool) -> Sequence[Slot]:
-        """Return what is in some slots; `keep` begins the time of pointers anew."""
-        ...
-
-    def drop(self, name: str, old: str) -> None:
-        """Empty a slot if `old` is there."""
-        ...
-
-    def kept_for(self) -> timedelta:
-        """Return since when pointers are kept, as far as is known; the first to ask begins the time."""
-        ...
-
-    def trust(self) -> None:
-        """Count pointers as kept for as long as they live."""
-        ...
+PAUSE = 0.05
+"""Seconds between two looks at what comes of another's turn; each pause is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +68,8 @@ class PointerIndex(ListingIndex):
     2. it settles within `timeout`; then a pointer that got lost is a `PointerLostError` until `timeout` has passed,
        or until somebody who knows that nothing was written lately calls `trust`.
 
-    Not guaranteed: that `history`, `at` and `listdir` show a new version before the store lists it (2); that the
-    history below the newest holds no version of unknown outcome. Numbers must come from a clock.
+    Not guaranteed: that `history`, `at` and `listdir` show a new version before the store lists it (2); that a history,
+    below what a lineage reaches, holds no version of unknown outcome. Numbers must come from a clock.
     """
 
     kept: Pointers
@@ -122,6 +78,7 @@ class PointerIndex(ListingIndex):
     falls_back: bool = False
     """While pointers are unavailable, readers are answered from the listing."""
     chance: random.Random = field(default_factory=system_chance)
+    clock: Clock = field(default_factory=SystemClock)
     lists_names: bool = True
 
     # What every index answers
@@ -143,21 +100,19 @@ class PointerIndex(ListingIndex):
         return self._version(name, self._settled(name, keep=True))
 
     def history(self, name: str, *, before: int | None = None, limit: int | None = None) -> Iterator[Version]:
-        """Yield what is listed, newest first, and nothing above the pointer: that is still on its way."""
-        newest, highest = None, None
+        """Yield what is listed, newest first, without what the pointer never named: refused, or still on its way."""
+        slot = Slot()
         with suppress(IndexUnavailableError):
             (slot,) = self.kept.peek([name], keep=False)
-            if slot.settled:
-                newest, highest = self._version(name, slot), int(slot.at)
         listed = ListingIndex.history(self, name, before=before)
-        return islice(self._below(listed, newest, highest, before), limit)
+        return islice(self._shown(listed, slot, name, before) if slot.settled else listed, limit)
 
-    def _below(
-        self, listed: Iterator[Version], newest: Version | None, highest: int | None, before: int | None
-    ) -> Iterator[Version]:
-        unlisted = newest if not self.strong_listing and (before is None or (highest or 0) < before) else None
+    def _shown(self, listed: Iterator[Version], slot: Slot, name: str, before: int | None) -> Iterator[Version]:
+        lineage, unlisted = slot.remembered(), None
+        if not self.strong_listing and (before is None or lineage.newest < before):
+            unlisted = self._version(name, slot)
         for version in listed:
-            if highest is not None and version.number > highest:
+            if self._is_none(version, lineage):
                 continue
             if unlisted is not None and version != unlisted:
                 yield unlisted
@@ -167,45 +122,87 @@ class PointerIndex(ListingIndex):
             yield unlisted
 
     def at(self, name: str, number: int) -> Version | None:
-        """Return the listed version with this number; the pointer is asked only about what is not listed."""
+        """Return the listed version with this number, unless it is one that the pointer never named."""
         version = ListingIndex.at(self, name, number)
-        if version is not None or number <= 0:
-            return version
+        if number <= 0:
+            return None
         with suppress(IndexUnavailableError):
             (slot,) = self.kept.peek([name], keep=False)
             if slot.at == str(number):
+                named = self._version(name, slot)
+                if version is not None and (named is None or version.key == named.key):
+                    return version
                 if not self.strong_listing:
-                    return self._version(name, slot)
+                    return named
                 # The object is gone, so the pointer is of no use: nobody shall be led by it any more.
                 self.kept.drop(name, slot.at)
-        return None
+            elif version is not None and slot.settled and self._is_none(version, slot.remembered()):
+                return None
+        return version
+
+    def _is_none(self, version: Version, lineage: Lineage) -> bool:
+        """Return whether a listed object is no version: on its way, refused, or of unknown outcome."""
+        return version.number > lineage.newest or lineage.passed_over(version.number, self._write_id(version))
 
     # What a committing index decides
+
+    def take_turn(self, name: str, *, after: int, number: int, write_id: str) -> int:
+        """Begin a writer's turn, and return its number: greater than that of every turn before it.
+
+        Raises: `NumberTakenError`, `IndexUnavailableError`.
+        """
+        for _ in range(SETTLES):
+            found = self.kept.take(name, after, number, write_id)
+            if found is None:
+                return number
+            if found.at != str(after):
+                raise NumberTakenError(f"Version {found.at} of {name!r} is the newest, not {after}.")
+            if found.holder not in {"", write_id}:
+                raise NumberTakenError(f"Another writer of {name!r} is just at it.")
+            number = int(found.floor) + 1
+        raise NumberTakenError(f"Other writers of {name!r} are at it again and again.")
+
+    def end_turn(self, name: str, write_id: str) -> None:
+        """End a writer's turn, if it is."""
+        self.kept.give(name, write_id)
 
     def advance(self, version: Version, *, after: int) -> None:
         """Move the pointer from `after` to a version.
 
         Raises: `NumberTakenError`, `OutcomeUnknownError`.
         """
-        for _ in range(SETTLES):
+        write_id = version.details.write_id
+        give_up = self.clock.monotonic() + 3 * TURN.total_seconds()
+        lost, pause = 0, PAUSE
+        while lost < SETTLES:
             found = self._swap(version, after)
-            if found is None or found.named(version.number, version.details.write_id):
+            if found is None:
+                return
+            lineage = found.remembered()
+            if lineage.named(version.number, write_id):
                 return
             if not found.settled:
+                lost += 1
                 if self._advance_from_listing(version, after):
                     return
-            elif found.named(after):
+            elif found.at == str(after):
+                if self.clock.monotonic() > give_up:
+                    raise self._unknown(version, "it took so long that other writers took their turns")
+                self.clock.sleep(pause * (0.5 + self.chance.random()))
+                pause = min(2 * pause, 1.0)
+            elif lineage.named(after):
                 raise NumberTakenError(f"Version {found.at} of {version.name!r} is the newest, not {after}.")
             else:
                 raise self._unknown(version, "the pointer was lost meanwhile, and others have written")
         raise self._unknown(version, "the pointer gets lost again and again")
 
     def _swap(self, version: Version, after: int) -> Slot | None:
+        new, holder = self._slot(version), version.details.write_id
         for _ in range(ATTEMPTS - 1):
             with suppress(IndexUnavailableError):
-                return self.kept.swap(version.name, str(after), _slot(version))
+                return self.kept.swap(version.name, str(after), new, holder=holder)
         try:
-            return self.kept.swap(version.name, str(after), _slot(version))
+            return self.kept.swap(version.name, str(after), new, holder=holder)
         except IndexUnavailableError as error:
             raise self._unknown(version, str(error)) from error
 
@@ -222,20 +219,27 @@ class PointerIndex(ListingIndex):
             newest, below = [*islice(ListingIndex.history(self, version.name), 2), None, None][:2]
             if newest != version or (below is not None and below.number > after):
                 raise self._unknown(version, "the pointer was lost meanwhile, and others write")
-            new = _slot(version)
+            new = self._slot(version)
             return self.kept.swap(version.name, slot.at, replace(new, lineage=f"{new.lineage}{after}: ")) is None
         except (IndexUnavailableError, PointerLostError, StoreError) as error:
             raise self._unknown(version, str(error)) from error
 
     def disowns(self, version: Version, *, after: int) -> bool:
-        """Return whether the pointer was never lost since `after`, and has not named the version."""
+        """Return whether the pointer passed over a version that was put after the number `after`."""
         (slot,) = self.kept.peek([version.name], keep=True)
-        return slot.settled and slot.named(after) and not slot.named(version.number, version.details.write_id)
+        if not slot.settled or int(slot.at) <= version.number:
+            return False
+        lineage = slot.remembered()
+        return lineage.named(after) and not lineage.named(version.number, version.details.write_id)
 
-    def pointers(self, names: Sequence[str]) -> Mapping[str, Version]:
-        """Return what pointers name, where there are any; they begin their time anew."""
+    def lineages(self, names: Sequence[str]) -> Mapping[str, Lineage]:
+        """Return what pointers named, where there are any; they begin their time anew.
+
+        On a store whose listing lags a version counts as the newest only once the listing shows it.
+        """
+        later = timedelta(0) if self.strong_listing else self.timeout
         slots = zip(names, self.kept.peek(names, keep=True), strict=True) if names else ()
-        return {name: version for name, slot in slots if (version := self._version(name, slot)) is not None}
+        return {name: slot.remembered(later=later) for name, slot in slots if slot.settled}
 
     def committed(self, names: Sequence[str]) -> dict[str, list[Version]]:
         """Return all versions of some names: their listed histories."""
@@ -263,7 +267,7 @@ class PointerIndex(ListingIndex):
             if slot.settled:
                 return slot
             self._check_trusted(name)
-            found = _slot(ListingIndex.newest(self, name))
+            found = self._slot(ListingIndex.newest(self, name))
             if self.kept.swap(name, slot.at, found) is None:
                 return found
         raise IndexUnavailableError(
@@ -285,15 +289,29 @@ class PointerIndex(ListingIndex):
     def _new_claim(self) -> str:
         return f"?{self.chance.getrandbits(96):024x}"
 
+    def _slot(self, version: Version | None) -> Slot:
+        """Return the pointer to a version, or the one that says that there is none."""
+        if version is None:
+            return Slot(at="0", lineage=" 0: ")
+        return Slot(
+            at=str(version.number),
+            lineage=f" {version.number}:{self._write_id(version)} ",
+            value=encode(version),
+        )
+
+    def _write_id(self, version: Version) -> str:
+        """Return the write id in a version's key, so that it costs no request; empty for a key without."""
+        parsed = self.layout.parse(version.key)
+        return parsed.write_id if parsed else ""
+
     def _version(self, name: str, slot: Slot) -> Version | None:
         """Return the version that a pointer names."""
         if not slot.value:
             return None
-        values: dict[str, Any] = json.loads(slot.value)
+        values = decode(slot.value)
         details, key = values.pop("details"), values["key"]
         source = LazyDetails(lambda: self._details(key)) if details is None else KnownDetails(Details(**details))
-        modified = datetime.fromisoformat(values.pop("modified"))
-        return Version(name=name, modified=modified, source=source, **values)
+        return Version(name=name, source=source, **values)
 
     def _unknown(self, version: Version, why: str) -> OutcomeUnknownError:
         write_id = version.details.write_id
@@ -304,44 +322,3 @@ class PointerIndex(ListingIndex):
             number=version.number,
             write_id=write_id,
         )
-
-
-def _slot(version: Version | None) -> Slot:
-    """Return the pointer to a version, or the one that says that there is none."""
-    if version is None:
-        return Slot(at="0", lineage=" 0: ")
-    return Slot(
-        at=str(version.number),
-        lineage=f" {version.number}:{_write_id(version)} ",
-        value=encode(version),
-    )
-
-
-def _write_id(version: Version) -> str:
-    """Return the write id: for a listed version it is in its key, so that it costs no request."""
-    if isinstance(version.source, KnownDetails):
-        return version.source.details.write_id
-    return version.key.rpartition("/")[2][20:44]
-
-
-def encode(version: Version) -> str:
-    """Return all that is known of a version, but its name, as JSON."""
-    details = asdict(version.source.details) if isinstance(version.source, KnownDetails) else None
-    if details is not None:
-        details = {field: value for field, value in details.items() if value}
-    return json.dumps(
-        {
-            "number": version.number,
-            "key": version.key,
-            "size": version.size,
-            "modified": version.modified.isoformat(),
-            "etag": version.etag,
-            "tombstone": version.tombstone,
-            "details": details,
-        }
-    )
-
-
-def joined(lineage: str, older: str) -> str:
-    """Return a lineage before an older one, no longer than `LINEAGE`."""
-    return " " + " ".join(f"{lineage}{older}".split()[:LINEAGE]) + " "

@@ -1,8 +1,8 @@
 """Pointers in Redis: the only module that knows it.
 
-Each name has a hash, found by a digest of place and name: `at`, `lineage` and `value` of its `Slot`. It expires. Beside
-them lies one key for the place, without expiry, that says since when pointers are kept there. Steps are Lua scripts,
-which Redis runs one at a time. https://redis.io/docs/latest/develop/programmability/eval-intro/
+Each name has a hash, found by a digest of place and name: the fields of its `Slot`, and until when a turn lasts. It
+expires. Beside them lies one key for the place, without expiry, that says since when pointers are kept there. Steps are
+Lua scripts, which Redis runs one at a time. https://redis.io/docs/latest/develop/programmability/eval-intro/
 """
 
 from __future__ import annotations
@@ -16,51 +16,94 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from consistent_s3.core.errors import IndexUnavailableError
-from consistent_s3.index.pointers import CLAIM, LINEAGE, PointerIndex, Slot
+from consistent_s3.index.pointers import PointerIndex
+from consistent_s3.index.slots import CHECKPOINTS, CLAIM, GAP, LINEAGE, THIN, TURN, Slot
 
 Answer = TypeVar("Answer")
 
 PREFIX = "consistent_s3"
 """Of all our keys in Redis."""
 
-_CLAIM = """
-local slot = redis.call('HMGET', KEYS[1], 'at', 'lineage', 'value')
-if not slot[1] then
+_LOOK = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local function look(key)
+    local slot = redis.call('HMGET', key, 'at', 'lineage', 'value', 'floor', 'holder', 'until')
+    for field = 1, 6 do slot[field] = slot[field] or '' end
+    if slot[5] ~= '' and tonumber(slot[6]) <= now then slot[5] = '' end
+    return {slot[1], slot[2], slot[3], slot[4], slot[5]}
+end
+"""
+
+_CLAIM = f"""{_LOOK}
+local slot = look(KEYS[1])
+if slot[1] == '' then
     redis.call('HSET', KEYS[1], 'at', ARGV[1])
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
-    return {ARGV[1], '', ''}
-end
-if ARGV[4] == '1' and slot[1] == '0' then
+    slot[1] = ARGV[1]
+elseif ARGV[4] == '1' and slot[1] == '0' then
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
 elseif ARGV[4] == '1' and string.sub(slot[1], 1, 1) ~= '?' then
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
-return {slot[1], slot[2] or '', slot[3] or ''}
+return slot
 """
 
-_SWAP = """
-local slot = redis.call('HMGET', KEYS[1], 'at', 'lineage', 'value')
-if slot[1] ~= ARGV[1] then
-    return {slot[1] or '', slot[2] or '', slot[3] or ''}
+_SWAP = f"""{_LOOK}
+local slot = look(KEYS[1])
+if slot[1] ~= ARGV[1] or (slot[5] ~= '' and slot[5] ~= ARGV[6]) then
+    return slot
 end
-local lineage, count = ' ', 0
-for word in string.gmatch(ARGV[3] .. (slot[2] or ''), '%S+') do
-    count = count + 1
-    if count <= tonumber(ARGV[6]) then lineage = lineage .. word .. ' ' end
+local seconds, words, thin, age = tonumber(time[1]), {{}}, 0, 0
+local function add(word)
+    local since = seconds - tonumber(string.match(word, '%d*$')) + 1
+    if #words < {LINEAGE} then
+        words[#words + 1] = word
+        age = since
+    elseif thin < {CHECKPOINTS} and since >= age * {THIN} then
+        if thin == 0 then words[#words + 1] = '{GAP}' end
+        words[#words + 1] = word
+        thin, age = thin + 1, since
+    end
 end
-redis.call('HSET', KEYS[1], 'at', ARGV[2], 'lineage', lineage, 'value', ARGV[4])
+for word in string.gmatch(ARGV[3], '%S+') do add(word .. ':' .. time[1]) end
+for word in string.gmatch(slot[2], '%S+') do
+    if word ~= '{GAP}' then add(word) end
+end
+local lineage = ' ' .. table.concat(words, ' ') .. ' '
+redis.call('HSET', KEYS[1], 'at', ARGV[2], 'lineage', lineage, 'value', ARGV[4], 'holder', '')
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return false
 """
 
-_PEEK = """
-local slots = {}
+_TAKE = f"""{_LOOK}
+local slot = look(KEYS[1])
+local floor, number = slot[4], ARGV[2]
+local above = #number > #floor or (#number == #floor and number > floor)
+if slot[1] ~= ARGV[1] or (slot[5] ~= '' and slot[5] ~= ARGV[3]) then
+    return slot
+end
+if not above and not (number == floor and redis.call('HGET', KEYS[1], 'holder') == ARGV[3]) then
+    return slot
+end
+redis.call('HSET', KEYS[1], 'floor', number, 'holder', ARGV[3], 'until', tostring(now + tonumber(ARGV[4])))
+return false
+"""
+
+_GIVE = """
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then
+    redis.call('HSET', KEYS[1], 'holder', '')
+end
+"""
+
+_PEEK = f"""{_LOOK}
+local slots = {{}}
 for position, key in ipairs(KEYS) do
-    local slot = redis.call('HMGET', key, 'at', 'lineage', 'value')
-    if ARGV[1] == '1' and slot[3] and slot[3] ~= '' then
+    local slot = look(key)
+    if ARGV[1] == '1' and slot[3] ~= '' then
         redis.call('PEXPIRE', key, ARGV[2])
     end
-    slots[position] = {slot[1] or '', slot[2] or '', slot[3] or ''}
+    slots[position] = slot
 end
 return slots
 """
@@ -95,21 +138,33 @@ class RedisPointers:
         self._client = client
         self._place = place
         self._timeout = timeout
-        self._scripts = {text: _script(text) for text in (_CLAIM, _SWAP, _PEEK, _DROP, _KEPT_FOR, _TRUST)}
+        self._life = 2 * timeout
+        """So that who collects once in `timeout` finds pointers that nobody has used meanwhile."""
+        texts = (_CLAIM, _SWAP, _TAKE, _GIVE, _PEEK, _DROP, _KEPT_FOR, _TRUST)
+        self._scripts = {text: _script(text) for text in texts}
 
     def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
         """Return what is in a slot, and put a claim into an empty one."""
-        return _slot(self._run(_CLAIM, [self._key(name)], claim, _ms(CLAIM), _ms(self._timeout), int(keep)))
+        return _slot(self._run(_CLAIM, [self._key(name)], claim, _ms(CLAIM), _ms(self._life), int(keep)))
 
-    def swap(self, name: str, old: str, new: Slot) -> Slot | None:
-        """Replace what is in a slot if `old` is there."""
-        time = _ms(self._timeout if new.value else CLAIM)
-        found = self._run(_SWAP, [self._key(name)], old, new.at, new.lineage, new.value, time, LINEAGE)
+    def swap(self, name: str, old: str, new: Slot, *, holder: str = "") -> Slot | None:
+        """Replace what is in a slot if `old` is there and it is no other's turn."""
+        time = _ms(self._life if new.value else CLAIM)
+        found = self._run(_SWAP, [self._key(name)], old, new.at, new.lineage, new.value, time, holder)
         return None if found is None else _slot(found)
+
+    def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+        """Begin a turn."""
+        found = self._run(_TAKE, [self._key(name)], str(after), str(number), holder, _ms(TURN))
+        return None if found is None else _slot(found)
+
+    def give(self, name: str, holder: str) -> None:
+        """End a turn."""
+        self._run(_GIVE, [self._key(name)], holder)
 
     def peek(self, names: Sequence[str], *, keep: bool) -> Sequence[Slot]:
         """Return what is in some slots."""
-        found = self._run(_PEEK, [self._key(name) for name in names], int(keep), _ms(self._timeout))
+        found = self._run(_PEEK, [self._key(name) for name in names], int(keep), _ms(self._life))
         return [_slot(slot) for slot in found]
 
     def drop(self, name: str, old: str) -> None:
@@ -156,8 +211,8 @@ def _script(text: str) -> Any:
 
 
 def _slot(found: Sequence[bytes | str]) -> Slot:
-    at, lineage, value = (part.decode() if isinstance(part, bytes) else part for part in found)
-    return Slot(at=at, lineage=lineage, value=value)
+    texts = [part.decode() if isinstance(part, bytes) else part for part in found]
+    return Slot(**dict(zip(("at", "lineage", "value", "floor", "holder"), texts, strict=True)))
 
 
 def _ms(time: timedelta) -> int:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from consistent_s3.core.errors import IndexUnavailableError, NumberTakenError, OutcomeUnknownError
 from consistent_s3.core.seams import Clock, CommittingIndex
 from consistent_s3.core.versions import Version
-from consistent_s3.index.pointers import CLAIM, Slot, joined
+from consistent_s3.index.slots import CLAIM, TURN, Slot, joined
 
 Answer = TypeVar("Answer")
 
@@ -142,6 +142,15 @@ class FaultyIndex:
         return answer
 
 
+@dataclass(slots=True)
+class _Turn:
+    """The last turn that was taken in a slot."""
+
+    floor: int = 0
+    holder: str = ""
+    until: float = 0.0
+
+
 @dataclass(slots=True, kw_only=True)
 class MemoryPointers:
     """`Pointers` in memory, as Redis keeps them. Guarantees those of `Pointers`, in one thread."""
@@ -149,6 +158,7 @@ class MemoryPointers:
     clock: Clock
     timeout: timedelta = timedelta(days=1)
     _slots: dict[str, tuple[Slot, float]] = field(default_factory=dict)
+    _turns: dict[str, _Turn] = field(default_factory=dict)
     _since: float | None = None
 
     def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
@@ -156,16 +166,36 @@ class MemoryPointers:
         (slot,) = self.peek([name], keep=keep)
         if not slot.at:
             slot = Slot(at=claim)
+            self._turns.pop(name, None)
             self._put(name, slot)
         return slot
 
-    def swap(self, name: str, old: str, new: Slot) -> Slot | None:
-        """Replace what is in a slot if `old` is there."""
+    def swap(self, name: str, old: str, new: Slot, *, holder: str = "") -> Slot | None:
+        """Replace what is in a slot if `old` is there and it is no other's turn."""
         (slot,) = self.peek([name], keep=False)
-        if slot.at != old:
+        if slot.at != old or slot.holder not in {"", holder}:
             return slot
-        self._put(name, replace(new, lineage=joined(new.lineage, slot.lineage)))
+        lineage = joined(new.lineage, slot.lineage, int(self.clock.now().timestamp()))
+        self._turns.setdefault(name, _Turn()).holder = ""
+        self._put(name, replace(new, lineage=lineage))
         return None
+
+    def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+        """Begin a turn."""
+        (slot,) = self.peek([name], keep=False)
+        if slot.at != str(after) or slot.holder not in {"", holder}:
+            return slot
+        turn = self._turns.setdefault(name, _Turn())
+        if number < turn.floor or (number == turn.floor and holder != turn.holder):
+            return slot
+        self._turns[name] = _Turn(number, holder, self.clock.monotonic() + TURN.total_seconds())
+        return None
+
+    def give(self, name: str, holder: str) -> None:
+        """End a turn."""
+        turn = self._turns.get(name)
+        if turn is not None and turn.holder == holder:
+            turn.holder = ""
 
     def peek(self, names: Sequence[str], *, keep: bool) -> Sequence[Slot]:
         """Return what is in some slots."""
@@ -175,6 +205,10 @@ class MemoryPointers:
             slot = slot if until > self.clock.monotonic() else Slot()
             if keep and slot.settled:
                 self._put(name, slot)
+            turn = self._turns.get(name)
+            if slot.at and turn is not None and turn.floor:
+                holder = turn.holder if turn.until > self.clock.monotonic() else ""
+                slot = replace(slot, floor=str(turn.floor), holder=holder)
             found.append(slot)
         return found
 
@@ -196,10 +230,11 @@ class MemoryPointers:
     def flush(self) -> None:
         """Lose everything, as `FLUSHDB` does."""
         self._slots.clear()
+        self._turns.clear()
         self._since = None
 
     def _put(self, name: str, slot: Slot) -> None:
-        time = self.timeout if slot.value else CLAIM
+        time = 2 * self.timeout if slot.value else CLAIM
         self._slots[name] = (slot, self.clock.monotonic() + time.total_seconds())
 
 
@@ -222,9 +257,17 @@ class FaultyPointers:
         """Claim."""
         return self._do(lambda: self.inner.claim(name, claim, keep=keep))
 
-    def swap(self, name: str, old: str, new: Slot) -> Slot | None:
+    def swap(self, name: str, old: str, new: Slot, *, holder: str = "") -> Slot | None:
         """Swap."""
-        return self._do(lambda: self.inner.swap(name, old, new))
+        return self._do(lambda: self.inner.swap(name, old, new, holder=holder))
+
+    def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+        """Take."""
+        return self._do(lambda: self.inner.take(name, after, number, holder))
+
+    def give(self, name: str, holder: str) -> None:
+        """Give."""
+        self._do(lambda: self.inner.give(name, holder))
 
     def peek(self, names: Sequence[str], *, keep: bool) -> Sequence[Slot]:
         """Peek."""

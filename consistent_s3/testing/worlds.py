@@ -186,6 +186,7 @@ class World:
                 timeout=self.plan.pointer_timeout,
                 strong_listing=not self.plan.profile.list_delay if strong is None else strong,
                 chance=self.chance,
+                clock=self.simulation,
             )
         else:
             index = self.rows if truly else self.database
