@@ -312,7 +312,7 @@ class Archive:
                 expected=0,
                 actual=newest.number,
             )
-        for version in self.history(name, before=newest.number):
+        for version in self.history(name, before=self._above_hidden(newest)):
             if not version.tombstone:
                 return self.restore(
                     name,
@@ -323,6 +323,14 @@ class Archive:
                     extra=extra,
                 )
         raise VersionNotFoundError(f"{name!r} is deleted, and all that was under version {newest.number} is collected.")
+
+    def _above_hidden(self, tombstone: Version) -> int:
+        """Return a number right above what a tombstone hides: where an index decides, what its deleter saw.
+
+        An index that lists may show attempts in between, which were refused or are just being thrown away.
+        """
+        predecessor = self._predecessor(tombstone) if isinstance(self.index, CommittingIndex) else 0
+        return predecessor + 1 if predecessor else tombstone.number
 
     def erase(self, name: str, *, extra: Mapping[str, object] | None = None) -> Erasure:
         """Remove the bytes of every version for good, whatever the retention policy says.

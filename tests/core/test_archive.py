@@ -16,10 +16,13 @@ from consistent_s3.core.errors import (
     KeyMissingError,
     VersionNotFoundError,
 )
+from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.seams import Attributes, DeleteFailure, PutMode
 from consistent_s3.core.versions import Details
+from consistent_s3.index.pointers import PointerIndex
 from consistent_s3.testing import ManualClock, MemoryObjectStore
+from consistent_s3.testing.indexes import MemoryPointers
 from tests.core.building import make_archive, numbers, read, write
 from tests.core.faults import Faulty, fails, meanwhile
 
@@ -341,6 +344,24 @@ def test_undelete_does_not_bury_what_another_wrote_meanwhile(memory: MemoryObjec
 
     assert str(refused.value) == "Version 3 of 'a.txt' is current, but 2 was expected. Read version 3 and decide again."
     assert read(rival, "a.txt") == b"theirs"
+
+
+def test_undelete_passes_over_an_attempt_that_was_never_committed(
+    memory: MemoryObjectStore, clock: ManualClock
+) -> None:
+    layout = Layout()
+    pointers = PointerIndex(store=memory, layout=layout, kept=MemoryPointers(clock=clock))
+    archive = make_archive(memory, clock, numbering=Numbering.CLOCK, index=pointers)
+    hidden = write(archive, "a.txt", "hidden")
+    clock.advance(timedelta(seconds=1))
+    attempt = layout.version_key("a.txt", hidden.number + 1, write_id="0" * 24)
+    memory.put(attempt, io.BytesIO(b"refused"), mode=PutMode.OVERWRITE, attributes=Attributes())
+    archive.delete("a.txt")
+
+    restored = archive.undelete("a.txt")
+
+    assert restored.details.restored_from == hidden.number
+    assert read(archive, "a.txt") == b"hidden"
 
 
 def test_undelete_works_with_clock_numbering(memory: MemoryObjectStore, clock: ManualClock) -> None:
