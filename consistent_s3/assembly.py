@@ -17,7 +17,6 @@ from consistent_s3 import conf
 from consistent_s3.clients import shared_client
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.keys import Layout
-from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.s3 import READ_PARAMETERS, S3ObjectStore
 from consistent_s3.core.seams import Index, ObjectStore
 from consistent_s3.core.selftest import SelfTesting
@@ -71,11 +70,11 @@ def make_database_index(storage: ConsistentS3Storage, layout: Layout) -> Databas
 
 
 def _make_store(storage: ConsistentS3Storage, layout: Layout) -> ObjectStore:
-    """Return the bucket; where the key decides who was first, behind the question whether it can."""
+    """Return the bucket; where the key may decide who was first, behind the question whether it can."""
     store = storage.make_object_store()
-    if storage.index_kind == "listing" and storage.numbers is Numbering.SEQUENCE:
-        return SelfTesting(inner=store, place=place_of(storage), key=layout.selftest_key)
-    return store
+    if storage.index_kind != "listing":
+        return store
+    return SelfTesting(inner=store, place=place_of(storage), key=layout.selftest_key)
 
 
 def _make_index(storage: ConsistentS3Storage, store: ObjectStore, layout: Layout) -> Index:

@@ -467,7 +467,8 @@ def use(settings: Any, storage: ConsistentS3Storage, options: dict[str, Any], **
 
 @pytest.mark.django_db
 def test_a_bucket_of_versions_without_rows_is_warned_of(settings, storage, storage_options):
-    storage.make_object_store().put("a.txt", io.BytesIO(), mode=PutMode.CREATE, attributes=Attributes())
+    for foreign in ("a.txt", storage.archive.layout.hint_key("a.txt", "0" * 24), storage.archive.layout.selftest_key):
+        storage.make_object_store().put(foreign, io.BytesIO(), mode=PutMode.CREATE, attributes=Attributes())
     use(settings, storage, storage_options, index="database")
     assert check_known_to_rows() == []
     storage.save("a.txt", ContentFile(b"one"))

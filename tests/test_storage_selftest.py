@@ -11,6 +11,7 @@ from django.core.files.base import ContentFile
 from consistent_s3.assembly import place_of
 from consistent_s3.clients import shared_client
 from consistent_s3.core.errors import AccessDeniedError, PreconditionsIgnoredError
+from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.core.seams import every_object
 from consistent_s3.core.selftest import honouring
 from consistent_s3.storage import ConsistentS3Storage
@@ -135,6 +136,8 @@ def test_who_rests_on_no_precondition_asks_nothing(
 
     with assert_requests(storage, PUT=1, LIST=0 if "index" in options else 1):
         storage.write(NAME, ContentFile(b"one"))
+
+    assert isinstance(storage.archive.store, S3ObjectStore) == ("index" in options)
 
 
 def test_a_bucket_that_denies_the_question_denies_the_write(unasked: ConsistentS3Storage) -> None:

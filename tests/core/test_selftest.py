@@ -19,11 +19,10 @@ from consistent_s3.core.errors import (
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.seams import Attributes, PutMode
 from consistent_s3.core.selftest import SelfTesting
-from consistent_s3.core.writing import spool
 from consistent_s3.testing import ManualClock, MemoryObjectStore
 from consistent_s3.testing.contracts import ObjectStoreContract
 from consistent_s3.testing.eventual import IGNORES, EventuallyConsistent
-from tests.core.building import make_archive
+from tests.core.building import make_archive, write
 from tests.core.faults import Faulty, fails, lost_before
 
 KEY = Layout(location="media").selftest_key
@@ -114,7 +113,7 @@ def test_a_write_whose_question_had_no_answer_is_written_once_by_the_next_attemp
     store = Faulty(memory, put=[lost_before, None, None, None])
     archive = make_archive(guarded(store), clock=clock)
 
-    version = archive.write("a.txt", spool([b"x"]))
+    version = write(archive, "a.txt", b"x")
 
     assert store.keys("put") == [KEY, KEY, KEY, version.key]
     assert [found.number for found in archive.history("a.txt")] == [1]
