@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core import checks
@@ -22,6 +22,7 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router
 from django.db.models.signals import class_prepared, post_save
 
+from consistent_s3.core.retention import RetentionPolicy
 from consistent_s3.core.versions import Version
 from consistent_s3.fieldfiles import (
     VersionedFieldFile,
@@ -29,6 +30,7 @@ from consistent_s3.fieldfiles import (
     VersionedImageFieldFile,
     VersionedImageFileDescriptor,
 )
+from consistent_s3.rules import policy as keep_rules
 
 if TYPE_CHECKING:
     from consistent_s3.storage import ConsistentS3Storage
@@ -45,13 +47,25 @@ class VersionedFileField(models.FileField):
     `version_field` names a `PositiveBigIntegerField(null=True, editable=False)` of the same model, declared after this
     one, which pins the row to the version that it saved. The field is indexed by default: replacing a file asks
     whether another row has the same one.
+
+    `retention` is what may be collected of this field's files, for example `{"keep_last": 3}`; it replaces what the
+    storage and its patterns say. It counts for the names that rows have, and for all under the constant part of
+    `upload_to` (a text up to its first `%`), so that a file whose row was deleted keeps its rules. Without such a part,
+    or with a callable, the storage's count for those. It is no part of migrations.
     """
 
     attr_class = VersionedFieldFile
     descriptor_class = VersionedFileDescriptor
 
-    def __init__(self, *args: Any, version_field: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        version_field: str | None = None,
+        retention: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.version_field = version_field
+        self.retention = retention
         kwargs.setdefault("max_length", MAX_LENGTH)
         kwargs.setdefault("db_index", True)
         super().__init__(*args, **kwargs)
@@ -93,6 +107,16 @@ class VersionedFileField(models.FileField):
                 "Set STORAGES['default'] or the field's storage= to consistent_s3.storage.ConsistentS3Storage."
             )
         return self.storage  # type: ignore[return-value]
+
+    def policy(self) -> RetentionPolicy | None:
+        """Return what may be collected of this field's files; `None` if that is left to the storage.
+
+        Raises: `ImproperlyConfigured` for rules that make no sense.
+        """
+        if self.retention is None:
+            return None
+        storage = self.versioned_storage()
+        return keep_rules(self.retention, index=lambda: storage.index_kind, where=f"{self} retention=")
 
     def pin(self, instance: models.Model, version: Version | None) -> None:
         """Make the row say which version it has, if it has a field for that."""
@@ -165,7 +189,13 @@ class VersionedFileField(models.FileField):
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return Django's findings and ours."""
-        return [*super().check(**kwargs), *self._check_storage(), *self._check_max_length_value(), *self._check_pin()]
+        return [
+            *super().check(**kwargs),
+            *self._check_storage(),
+            *self._check_max_length_value(),
+            *self._check_pin(),
+            *self._check_retention(),
+        ]
 
     def _check_storage(self) -> Iterator[checks.CheckMessage]:
         try:
@@ -209,6 +239,19 @@ class VersionedFileField(models.FileField):
                 hint="Declare it after the file, in the same model.",
                 obj=self,
                 id="consistent_s3.E004",
+            )
+
+    def _check_retention(self) -> Iterator[checks.CheckMessage]:
+        if self.retention is None or [*self._check_storage()]:
+            return
+        try:
+            self.policy()
+        except ImproperlyConfigured as error:
+            yield checks.Error(
+                str(error),
+                hint="It takes the rules of a storage's retention that say which versions stay, such as keep_last.",
+                obj=self,
+                id="consistent_s3.E005",
             )
 
 

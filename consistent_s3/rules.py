@@ -45,8 +45,9 @@ class Rules:
     """What counts where no pattern matches."""
     names: tuple[tuple[str, RetentionPolicy], ...] = ()
     """Patterns, and what counts for the names that match, in the order in which they are tried."""
-    max_delete_ratio: float = 0.5
-    """The part of a storage's versions, 0 to 1, that a collection may delete without being told to."""
+    max_delete_ratio: float | None = None
+    """The part of a storage's versions, 0 to 1, that a collection may delete without being told to; `None` for what
+    `runs` thinks best."""
     max_requests_per_second: float | None = None
     """How many requests a collection sends a second at most."""
     strays_every: timedelta = timedelta(days=7)
@@ -66,6 +67,11 @@ class Rules:
         """Return whether no rule lets anything go, of any name."""
         return all(policy.keeps_everything for policy in self.policies)
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Return whether no rule lets anything go, nor moves it to an archive."""
+        return self.keeps_everything and all(policy.archive_after is None for policy in self.policies)
+
 
 def rules(retention: Any, *, index: Callable[[], str], where: str) -> Rules:
     """Return the rules of a storage; `index` tells its kind of index. Raises `ImproperlyConfigured` for bad ones."""
@@ -75,7 +81,7 @@ def rules(retention: Any, *, index: Callable[[], str], where: str) -> Rules:
     return Rules(
         policy=_policy(given, index=index, where=where),
         names=_names(given.get("names", {}), index=index, where=f"{where}['names']"),
-        max_delete_ratio=_ratio(given.get("max_delete_ratio", 0.5), where=f"{where}['max_delete_ratio']"),
+        max_delete_ratio=_ratio(given.get("max_delete_ratio"), where=f"{where}['max_delete_ratio']"),
         max_requests_per_second=_rate(given.get("max_requests_per_second"), where=where),
         strays_every=_longer_than_nothing(
             given.get("strays_every", timedelta(days=7)), where=f"{where}['strays_every']"
@@ -172,7 +178,9 @@ def _dictionary(retention: Any, *, where: str) -> Mapping[str, Any]:
     return retention
 
 
-def _ratio(value: Any, *, where: str) -> float:
+def _ratio(value: Any, *, where: str) -> float | None:
+    if value is None:
+        return None
     if not _is_number(value) or not 0 <= value <= 1:
         raise ImproperlyConfigured(f"{where} is {value!r}. Use a number from 0 (nothing may go) to 1 (all may).")
     return float(value)

@@ -17,7 +17,7 @@ PACKAGE = Path(consistent_s3.__file__).parent
 CORE = {"core"}
 INDEX = CORE | {"index", "models"}
 PARTS = INDEX | {"conf", "clients"}
-STORAGE = PARTS | {"assembly", "rules", "holds", "content", "filenames", "files", "attribution", "version"}
+STORAGE = PARTS | {"assembly", "rules", "holds", "holding", "content", "filenames", "files", "attribution", "version"}
 FACES = STORAGE | {"storage", "fields", "fieldfiles", "signals", "widgets", "policies", "collection", "state"}
 DIRECTION: dict[str, set[str]] = {
     "__init__": {"attribution"},
@@ -28,7 +28,8 @@ DIRECTION: dict[str, set[str]] = {
     "attribution": set(),
     "conf": CORE,
     "rules": CORE | {"conf"},
-    "holds": INDEX | {"attribution"},
+    "holds": INDEX,
+    "holding": INDEX | {"attribution", "holds"},
     "clients": CORE,
     "content": CORE | {"attribution"},
     "filenames": CORE,

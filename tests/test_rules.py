@@ -34,7 +34,7 @@ def test_without_rules_everything_is_kept() -> None:
 
     assert made == Rules(policy=RetentionPolicy())
     assert made.keeps_everything
-    assert (made.max_delete_ratio, made.max_requests_per_second, made.strays_every) == (0.5, None, 7 * DAY)
+    assert (made.max_delete_ratio, made.max_requests_per_second, made.strays_every) == (None, None, 7 * DAY)
 
 
 def test_every_rule_may_be_given() -> None:

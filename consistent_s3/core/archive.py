@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import islice
 from typing import Any, cast
 
+from consistent_s3.core.erasing import Eraser, Erasure, Holding
 from consistent_s3.core.errors import AlreadyExistsError, KeyMissingError, VersionNotFoundError
 from consistent_s3.core.indexed import IndexCommitter
 from consistent_s3.core.keys import Layout
@@ -20,37 +20,18 @@ from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.protocol import Committer, Draft, Timing
 from consistent_s3.core.reading import VersionReader
 from consistent_s3.core.seams import (
-    DELETE_BATCH,
     Attributes,
     Clock,
     CommittingIndex,
-    DeleteFailure,
     ForgetfulIndex,
     Index,
-    ObjectInfo,
     ObjectStore,
     PutMode,
     SystemClock,
-    every_object,
     system_chance,
 )
-from consistent_s3.core.versions import Details, Version, from_head, projects_metadata, to_metadata
+from consistent_s3.core.versions import Details, Version, projects_metadata, to_metadata
 from consistent_s3.core.writing import MEMORY, PART, SINGLE_PUT, BodyUpload, Spool, pieces, spool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erasure:
-    """The receipt of an erasure."""
-
-    name: str
-    versions: int
-    """Versions whose bytes are gone."""
-    size: int
-    """Bytes freed."""
-    failures: tuple[DeleteFailure, ...]
-    """Keys that the store kept, and why. Not empty means: not all is gone yet; erase again."""
-    tombstone: int
-    """Number of the empty tombstone left behind, without author or comment; retention decides when it goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +232,7 @@ class Archive:
 
         Raises: as `write`.
         """
-        return self._tombstone(
+        return self.write_tombstone(
             name,
             Details(tombstone=True, author=author, comment=comment),
             expected=expected,
@@ -332,96 +313,25 @@ class Archive:
         predecessor = self._predecessor(tombstone) if isinstance(self.index, CommittingIndex) else 0
         return predecessor + 1 if predecessor else tombstone.number
 
-    def erase(self, name: str, *, extra: Mapping[str, object] | None = None) -> Erasure:
-        """Remove the bytes of every version for good, whatever the retention policy says.
+    def erase(
+        self,
+        name: str,
+        *,
+        holding: Callable[[], Holding] = Holding,
+        extra: Mapping[str, object] | None = None,
+    ) -> Erasure:
+        """Remove the bytes of every version for good that no hold covers, whatever the retention policy says.
 
-        A tombstone without author or comment stays until it is older than `grace`: a writer who learned a number
-        before the erasure must not be able to use it for another version than it meant. What is written after that
-        tombstone stays, and so does what somebody is just uploading. Idempotent.
+        A tombstone without author or comment stays until it is older than `grace`; see `erasing`. `holding` tells what
+        is held, each time that it is asked. Idempotent.
         """
-        began = self.clock.now()
-        newest: Version | None = None
-
-        def is_erased(seen: Version | None) -> bool:
-            nonlocal newest
-            newest = seen
-            return seen is None or (seen.tombstone and not seen.author and not seen.comment)
-
-        tombstone = self._tombstone(name, Details(tombstone=True), skip=is_erased, extra=extra) or newest
-        versions = size = 0
-        failures: list[DeleteFailure] = []
-        if tombstone is not None:
-            known, staying = self._forget(tombstone)
-            orphans_before = began - self.timing.grace
-            doomed = _Doomed(tombstone=tombstone, orphans_before=orphans_before, known=known, staying=staying)
-            for batch in _batches(self._under(doomed)):
-                kept = {failure.key: failure for failure in self.store.delete([info.key for info in batch])}
-                failures += kept.values()
-                gone = [info for info in batch if info.key not in kept]
-                versions += sum(1 for info in gone if (parsed := self.layout.parse(info.key)) and parsed.number)
-                size += sum(info.size for info in gone)
-        return Erasure(
-            name=name,
-            versions=versions,
-            size=size,
-            failures=tuple(failures),
-            tombstone=tombstone.number if tombstone else 0,
-        )
-
-    def _forget(self, tombstone: Version) -> tuple[Sequence[Version], frozenset[str] | None]:
-        """Let an index that decides forget what is under a tombstone; return that, and the keys of what stays.
-
-        Before the objects go: should we die in between, they are strays, which an erasure or the collector takes.
-        Nothing and `None` where the bucket's listing tells what there is.
-        """
-        if not isinstance(self.index, CommittingIndex) or self.index.lists_names:
-            return (), None
-        committed = self.index.committed([tombstone.name])[tombstone.name]
-        known = [version for version in committed if version.number < tombstone.number]
-        self.index.forget(known)
-        return known, frozenset(version.key for version in committed if version.number >= tombstone.number)
-
-    def _under(self, doomed: _Doomed) -> Iterator[ObjectInfo]:
-        """Yield what is to be erased: bodies first, so that an erasure that was killed finds them again.
-
-        What the index knew goes also where a listing does not show it yet.
-        """
-        unlisted = {info.key: info for version in doomed.known for info in _objects_of(version)}
-        pointed_to = {self._body_of(info) for info in self._versions_under(doomed)}
-        for info in every_object(self.store, self.layout.bodies_prefix(doomed.tombstone.name)):
-            of_version = info.key in pointed_to or info.key in unlisted
-            if of_version or (info.modified < doomed.orphans_before and self.layout.parse(info.key)):
-                unlisted.pop(info.key, None)
-                yield info
-        for info in self._versions_under(doomed):
-            unlisted.pop(info.key, None)
-            yield info
-        yield from unlisted.values()
-
-    def _versions_under(self, doomed: _Doomed) -> Iterator[ObjectInfo]:
-        """Yield the versions under a tombstone; where the index decides, also what it can never accept any more."""
-        tombstone = doomed.tombstone
-        start_after = tombstone.key if doomed.staying is None else ""
-        for info in every_object(self.store, self.layout.versions_prefix(tombstone.name), start_after=start_after):
-            parsed = self.layout.parse(info.key)
-            if parsed is None or parsed.number is None:
-                continue
-            if doomed.staying is None or doomed.takes(info, parsed.number):
-                yield info
-
-    def _body_of(self, version: ObjectInfo) -> str:
-        if version.size:
-            return ""
-        try:
-            return from_head(self.store.head(version.key)).body_key
-        except KeyMissingError:  # somebody else erases, too
-            return ""
+        return Eraser(archive=self, name=self.layout.validate(name), holding=holding, extra=extra).erase()
 
     def write_hint(self, name: str) -> None:
         """Write the hint that an index which lists needs, to see that a name is deleted; harmless for any other."""
         self._put_hint(self.layout.validate(name), Attributes())
 
-    def _tombstone(
+    def write_tombstone(
         self,
         name: str,
         details: Details,
@@ -430,6 +340,7 @@ class Archive:
         expected: int | None = None,
         extra: Mapping[str, object] | None,
     ) -> Version | None:
+        """Write a tombstone; `None` if the newest version is one that `skip` says to leave."""
         self._validate(name, details)
         attributes = Attributes(extra=extra or {})
         return self.committer.commit(
@@ -469,37 +380,3 @@ class Archive:
             return self.write(name, body, expected=expected, details=details, attributes=attributes)
         finally:
             body.close()
-
-
-def _objects_of(version: Version) -> Iterator[ObjectInfo]:
-    size = 0 if version.details.body_key else version.size
-    yield ObjectInfo(key=version.key, size=size, etag=version.etag, modified=version.modified)
-    if version.details.body_key:
-        yield ObjectInfo(key=version.body_key, size=version.size, etag="", modified=version.modified)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Doomed:
-    """What an erasure takes."""
-
-    tombstone: Version
-    orphans_before: datetime
-    """What no version points to goes if it is older."""
-    known: Sequence[Version]
-    """What an index that decides had under the tombstone."""
-    staying: frozenset[str] | None
-    """The keys that the index keeps; `None` where the bucket's listing tells what there is."""
-
-    def takes(self, info: ObjectInfo, number: int) -> bool:
-        """Say whether an object of a version goes.
-
-        One without a row goes, since the tombstone has its number; one with a greater number may be on its way.
-        """
-        if self.staying is None or info.key in self.staying:
-            return False
-        return number <= self.tombstone.number or info.modified < self.orphans_before
-
-
-def _batches(infos: Iterator[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
-    while batch := list(islice(infos, DELETE_BATCH)):
-        yield batch

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from consistent_s3.core.archive import Archive, Erasure
+from consistent_s3.core.archive import Archive
+from consistent_s3.core.erasing import Erasure
 from consistent_s3.core.errors import (
     AlreadyExistsError,
     ConflictError,
