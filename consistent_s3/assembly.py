@@ -8,13 +8,16 @@ or pointers are kept from `index_database` and `index_cache`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from botocore.config import Config
 from django.apps import apps
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from consistent_s3 import conf
-from consistent_s3.clients import shared_client
+from consistent_s3.clients import POOL, shared_client
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.s3 import READ_PARAMETERS, S3ObjectStore
@@ -24,6 +27,8 @@ from consistent_s3.index.caches import redis_client, redis_prefix
 from consistent_s3.index.listing import ListingIndex
 
 if TYPE_CHECKING:
+    from storages.backends.s3 import S3Storage
+
     from consistent_s3.index.database import DatabaseIndex
     from consistent_s3.storage import ConsistentS3Storage
 
@@ -39,6 +44,16 @@ def make_archive(storage: ConsistentS3Storage) -> Archive:
         numbering=storage.numbers,
         timing=storage.timing,
     )
+
+
+def pooled(storage: S3Storage, options: Mapping[str, Any]) -> Config:
+    """Return a storage's client configuration, with `POOL` connections where the project gives none of its own."""
+    kind = type(storage)
+    given = (options.get("client_config"), getattr(settings, "AWS_S3_CLIENT_CONFIG", None), kind.config)
+    config: Config = storage.client_config
+    if any(given) or getattr(kind, "client_config", None):
+        return config
+    return config.merge(Config(max_pool_connections=POOL))
 
 
 def make_bucket(storage: ConsistentS3Storage) -> ObjectStore:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from django.conf import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -66,16 +65,6 @@ def shared_client(storage: S3Storage, *, signed: bool = True) -> S3Client:
             client = session.client("s3", config=copy.deepcopy(config), **endpoint)
             _clients[key] = client
         return client
-
-
-def pooled(storage: S3Storage, options: Mapping[str, Any]) -> Config:
-    """Return a storage's client configuration, with `POOL` connections where the project gives none of its own."""
-    kind = type(storage)
-    given = (options.get("client_config"), getattr(settings, "AWS_S3_CLIENT_CONFIG", None), kind.config)
-    config: Config = storage.client_config
-    if any(given) or getattr(kind, "client_config", None):
-        return config
-    return config.merge(Config(max_pool_connections=POOL))
 
 
 def _hashable(values: dict[str, Any]) -> Hashable:

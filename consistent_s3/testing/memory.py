@@ -7,8 +7,8 @@ import hashlib
 import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from consistent_s3.core.errors import (
@@ -189,6 +189,13 @@ class MemoryObjectStore:
                 extra={"StorageClass": storage_class},
             )
             return self._store(key, stored.data, attributes, self.clock.now())
+
+    def age(self, by: timedelta) -> None:
+        """Make all objects look older by so much."""
+        with self._lock:
+            for stored in self._objects.values():
+                info = replace(stored.head.info, modified=stored.head.info.modified - by)
+                stored.head = replace(stored.head, info=info)
 
     @property
     def uploads(self) -> int:

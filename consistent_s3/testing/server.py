@@ -9,10 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from typing import Any
+from datetime import timedelta
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
+
+
+def age_objects(bucket: str, by: timedelta) -> None:
+    """Make all objects of a bucket look older. Raises `ValueError` for a bucket that this process does not serve."""
+    from moto.s3.models import s3_backends  # noqa: PLC0415 - an extra
+
+    served = [backend.buckets for account in s3_backends.values() for backend in account.values()]
+    found = [buckets[bucket] for buckets in served if bucket in buckets]
+    if not found:
+        raise ValueError(f"No S3Server of this process has a bucket {bucket!r}, so its objects cannot be made older.")
+    for kept in found:
+        for key in kept.keys.values():
+            key.last_modified -= by
 
 
 class _OneAtATime:
@@ -20,17 +33,21 @@ class _OneAtATime:
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with self._lock:
+        with self.lock:
             return self._application(environ, start_response)
 
 
 class S3Server:
     """moto's S3 on a free port of 127.0.0.1, in threads of this process; a context manager.
 
-    Guarantees: conditional puts are atomic. Objects live as long as the process.
+        with S3Server() as server:
+            storage = ConsistentS3Storage(endpoint_url=server.url, bucket_name="files", access_key="test", ...)
+
+    Guarantees: conditional puts are atomic. Any credentials will do. Objects live as long as the process, and all
+    servers of a process show the same ones.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -41,8 +58,8 @@ class S3Server:
         from werkzeug.serving import make_server  # noqa: PLC0415 - comes with moto
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        application: Any = _OneAtATime(DomainDispatcherApplication(create_backend_app))
-        self._server = make_server(HOST, port, application, threaded=True)
+        self._application = _OneAtATime(DomainDispatcherApplication(create_backend_app))
+        self._server = make_server(HOST, port, self._application, threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="s3-server")
 
     @property
@@ -54,6 +71,14 @@ class S3Server:
         """Begin to serve."""
         self._thread.start()
         return self
+
+    def age(self, bucket: str, by: timedelta) -> None:
+        """Make all objects of a bucket look older; what a database knows of them is made so by `testing.age`.
+
+        Raises: `ValueError` for a bucket that is not there.
+        """
+        with self._application.lock:
+            age_objects(bucket, by)
 
     def stop(self) -> None:
         """Stop serving and free the port."""
