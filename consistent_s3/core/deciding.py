@@ -38,6 +38,7 @@ class Decider:
                 Kept(
                     number=number,
                     modified=info.modified,
+                    newest_since=group.newest_since.get(info.key),
                     referenced=number in circumstances.referenced,
                     held=circumstances.holds(number),
                     archived=info.key in known and bool(known[info.key].details.storage_class),

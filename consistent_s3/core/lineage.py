@@ -70,10 +70,10 @@ FORGOTTEN = Lineage(links=(), dense=0)
 
 def sort_out(
     listed: Sequence[Listed], lineage: Lineage, *, layout: Layout, seen: datetime
-) -> tuple[list[Listed], list[ObjectInfo]]:
-    """Return what are versions, and what is none, of all that was listed of a name, newest first. Pure.
+) -> tuple[list[Listed], dict[str, datetime], list[ObjectInfo]]:
+    """Return what are versions, since when each was the newest, and what is none, of all that was listed. Pure.
 
-    `modified` of each version becomes the time when it superseded what is under it: `seen` if that is not known.
+    What may still be the newest, or is not known to have been, is so since `seen`.
     """
     versions: list[Listed] = []
     strays: list[ObjectInfo] = []
@@ -86,9 +86,8 @@ def sort_out(
         else:
             versions.append((number, info))
     if len(versions) == 1:
-        (number, info), *_ = versions
-        return [(number, replace(info, modified=seen) if strays else info)], strays
-    return [(number, replace(info, modified=_since(number, info, lineage, seen))) for number, info in versions], strays
+        return versions, {info.key: seen for _, info in versions if strays}, strays
+    return versions, {info.key: _since(number, info, lineage, seen) for number, info in versions}, strays
 
 
 def _since(number: int, info: ObjectInfo, lineage: Lineage, seen: datetime) -> datetime:

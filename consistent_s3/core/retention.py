@@ -183,6 +183,8 @@ class Kept:
     number: int
     modified: datetime
     """When it was written: aware."""
+    newest_since: datetime | None = None
+    """When it was the newest already, if that was not when it was written."""
     referenced: bool = False
     """A row points to it."""
     held: bool = False
@@ -228,7 +230,7 @@ def plan(
             decisions.append(Decision(number=version.number, goes=False, reason=Reason.CURRENT))
             continue
         # A stalled writer's version may appear under a newer one: it was never current, and its time begins then.
-        age = now - max(history[position - 1].modified, version.modified)
+        age = now - max(_superseding(history[position - 1]), version.modified)
         keep = _fixed(version, keeps_everything=keeps_everything)
         if keep is None:
             keep = _keeps(position, age, policy, stands=position in standing, deleted=deleted)
@@ -245,6 +247,11 @@ def plan(
     if history and deleted:
         decisions[0] = _tombstone(history[0], decisions[1:], policy, now, grace=grace, numbers_restart=numbers_restart)
     return decisions
+
+
+def _superseding(version: Kept) -> datetime:
+    """Return when a version superseded what is under it."""
+    return version.modified if version.newest_since is None else version.newest_since
 
 
 def _fixed(version: Kept, *, keeps_everything: bool) -> Reason | None:
@@ -303,7 +310,7 @@ def _tombstone(
     grace: timedelta,
     numbers_restart: bool,
 ) -> Decision:
-    age = now - tombstone.modified
+    age = now - _superseding(tombstone)
     reason = _fixed(tombstone, keeps_everything=bool(under) and policy.keeps_everything)
     if reason is None and under:
         reason = Reason.UNDER_TOMBSTONE

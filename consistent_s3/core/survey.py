@@ -6,7 +6,7 @@ It is done in one pass: memory holds the objects of one name, and one page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -48,6 +48,8 @@ class Group:
     hints: list[ObjectInfo] = field(default_factory=list)
     strays: list[ObjectInfo] = field(default_factory=list)
     """What the index does not know: rolled back, refused, or on its way."""
+    newest_since: Mapping[str, datetime] = field(default_factory=dict)
+    """When versions were the newest already, at the latest, by their keys; else when they were written."""
     foreign: int = 0
     """Keys of other software."""
     committed: Sequence[Version] | None = None
@@ -169,9 +171,8 @@ class ListingSurvey:
             lineage = lineages.get(group.name)
             if lineage is None:
                 lineage = self._learn_again(group, index) if len(group.versions) > 1 else FORGOTTEN
-            group.versions, group.strays = sort_out(
-                group.versions, lineage, layout=self.archive.layout, seen=group.seen
-            )
+            sorted_out = sort_out(group.versions, lineage, layout=self.archive.layout, seen=group.seen)
+            group.versions, group.newest_since, group.strays = sorted_out
 
     def _learn_again(self, group: Group, index: ForgetfulIndex) -> Lineage:
         """Let the index learn what it forgot, so that a later run knows since when; one LIST, and perhaps one HEAD.

@@ -25,7 +25,8 @@ header (Ceph wants it unquoted, Swift answers 501, multipart and encrypted objec
 An object that is not there yet is waited for, with growing pauses, then `NotYetVisibleError`, which is a
 `PreconditionFailedError`.
 
-Not guaranteed: anything after pointers were *turned back*, as by a failover to a replica that missed the last writes.
+Pointers that were *turned back*, as by a failover to a replica that missed the last writes, count as lost: whoever
+keeps them has to see to that.
 """
 
 from __future__ import annotations

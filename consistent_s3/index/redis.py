@@ -3,6 +3,12 @@
 Each name has a hash, found by a digest of place and name: the fields of its `Slot`, and until when a turn lasts. It
 expires. Beside them lies one key for the place, without expiry, that says since when pointers are kept there. Steps are
 Lua scripts, which Redis runs one at a time. https://redis.io/docs/latest/develop/programmability/eval-intro/
+
+A Redis that was restarted from its disk, or a replica that was promoted, may have missed the last writes: its pointers
+turned back. It has another run id, though. So every slot remembers that of the Redis in which it was begun, and counts
+as lost in every other. Evictions lose single pointers; the guard remembers how many keys were ever evicted, so that
+after one nothing counts as kept. Both are told by `INFO`, which scripts may ask.
+https://redis.io/docs/latest/commands/info/
 """
 
 from __future__ import annotations
@@ -27,8 +33,13 @@ PREFIX = "consistent_s3"
 _LOOK = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local function look(key)
-    local slot = redis.call('HMGET', key, 'at', 'lineage', 'value', 'floor', 'holder', 'until')
+    local slot = redis.call('HMGET', key, 'at', 'lineage', 'value', 'floor', 'holder', 'until', 'run')
+    if slot[7] ~= run then
+        if slot[7] then redis.call('DEL', key) end
+        return {'', '', '', '', ''}
+    end
     for field = 1, 6 do slot[field] = slot[field] or '' end
     if slot[5] ~= '' and tonumber(slot[6]) <= now then slot[5] = '' end
     return {slot[1], slot[2], slot[3], slot[4], slot[5]}
@@ -38,7 +49,7 @@ end
 _CLAIM = f"""{_LOOK}
 local slot = look(KEYS[1])
 if slot[1] == '' then
-    redis.call('HSET', KEYS[1], 'at', ARGV[1])
+    redis.call('HSET', KEYS[1], 'at', ARGV[1], 'run', run)
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
     slot[1] = ARGV[1]
 elseif ARGV[4] == '1' and slot[1] == '0' then
@@ -115,23 +126,35 @@ end
 return 0
 """
 
-_KEPT_FOR = """
+_GUARD = """
 local now = tonumber(redis.call('TIME')[1])
-redis.call('SET', KEYS[1], now, 'NX')
-return now - tonumber(redis.call('GET', KEYS[1]))
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local evicted = string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)')
 """
 
-_TRUST = """
-redis.call('SET', KEYS[1], tonumber(redis.call('TIME')[1]) - tonumber(ARGV[1]) - 1)
+_KEPT_FOR = f"""{_GUARD}
+local guard = redis.call('HMGET', KEYS[1], 'run', 'evicted', 'since')
+if guard[1] ~= run or guard[2] ~= evicted then
+    redis.call('HSET', KEYS[1], 'run', run, 'evicted', evicted, 'since', now)
+    return 0
+end
+return now - tonumber(guard[3])
 """
+
+_TRUST = f"""{_GUARD}
+redis.call('HSET', KEYS[1], 'run', run, 'evicted', evicted, 'since', now - tonumber(ARGV[1]) - 1)
+"""
+
+_POLICY = "return string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:([%w-]+)') or ''"
 
 
 class RedisPointers:
     """`Pointers` in Redis.
 
-    Guarantees those of `Pointers` as long as Redis does not turn back: with replicas, a failover may lose writes that
-    were acknowledged, and then a pointer goes back. An eviction (any `maxmemory-policy` but `noeviction`) is a loss of
-    one pointer, which a store with a lagging listing does not forgive.
+    Guarantees those of `Pointers`; a restart, a failover and an eviction count as losses.
+
+    Not guaranteed: that two Redis which both take themselves for the primary (a network split) agree; let the one that
+    is cut off refuse writes (`min-replicas-to-write`).
     """
 
     def __init__(self, client: Callable[[], Redis], *, place: str, timeout: timedelta) -> None:
@@ -140,7 +163,7 @@ class RedisPointers:
         self._timeout = timeout
         self._life = 2 * timeout
         """So that who collects once in `timeout` finds pointers that nobody has used meanwhile."""
-        texts = (_CLAIM, _SWAP, _TAKE, _GIVE, _PEEK, _DROP, _KEPT_FOR, _TRUST)
+        texts = (_CLAIM, _SWAP, _TAKE, _GIVE, _PEEK, _DROP, _KEPT_FOR, _TRUST, _POLICY)
         self._scripts = {text: _script(text) for text in texts}
 
     def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
@@ -179,9 +202,15 @@ class RedisPointers:
         """Count pointers as kept for as long as they live."""
         self._run(_TRUST, [self._guard], int(self._timeout.total_seconds()))
 
+    def evicts(self) -> str:
+        """Return the `maxmemory-policy` if it lets Redis throw pointers away, else nothing."""
+        policy = self._run(_POLICY, [])
+        name = policy.decode() if isinstance(policy, bytes) else str(policy)
+        return "" if name == "noeviction" else name
+
     @property
     def _guard(self) -> str:
-        return f"{PREFIX}:since:{_digest(self._place)}"
+        return f"{PREFIX}:kept:{_digest(self._place)}"
 
     def _key(self, name: str) -> str:
         return f"{PREFIX}:newest:{_digest(self._place, name)}"

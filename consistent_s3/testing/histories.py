@@ -13,6 +13,7 @@ Writes of unknown outcome may be seen, or not, but not twice.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ class Operation:
 
     client: str
     kind: str
-    """`write`, `delete` or `read`."""
+    """`write`, `delete`, `read`, or `look` for the newest number only."""
     name: str
     began: float
     ended: float = float("inf")
@@ -33,6 +34,7 @@ class Operation:
     content: bytes = b""
     """What was written or read; empty for a deletion, and for a read of a deleted name."""
     expected: int | None = None
+    """The number that a write replaces; 0 for none."""
 
     @property
     def writes(self) -> bool:
@@ -77,6 +79,7 @@ class History:
             of_name = [operation for operation in self.operations if operation.name == name]
             found += _unique(of_name)
             found += _ordered(of_name, gapless=gapless)
+            found += _expected(of_name)
             found += _caused(of_name)
             if kept is not None:
                 found += _found_again(of_name, kept.get(name, {}), all_kept=all_kept, gapless=gapless)
@@ -126,6 +129,17 @@ def _ordered(operations: list[Operation], *, gapless: bool) -> list[str]:
         if operation.number < highest.number or (operation.writes and operation.number == highest.number):
             found.append(f"{_words(operation)} began after {_words(highest)} had ended")
     return found
+
+
+def _expected(operations: list[Operation]) -> list[str]:
+    """Whoever said what it replaces has replaced nothing else."""
+    written = sorted(operation.number for operation in _acknowledged(operations) if operation.writes)
+    return [
+        f"{_words(write)}, which replaced {write.expected}, passed over {written[position - 1]}"
+        for write in _acknowledged(operations)
+        if write.writes and write.expected and (position := bisect_left(written, write.number))
+        if written[position - 1] > write.expected
+    ]
 
 
 def _caused(operations: list[Operation]) -> list[str]:

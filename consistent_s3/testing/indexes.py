@@ -16,6 +16,9 @@ from consistent_s3.index.slots import CLAIM, TURN, Slot, joined
 
 Answer = TypeVar("Answer")
 
+SAVES = 0.2
+"""Probability that a faulty Redis saves what it holds, at each step."""
+
 
 @dataclass(slots=True, kw_only=True)
 class MemoryIndex:
@@ -142,13 +145,15 @@ class FaultyIndex:
         return answer
 
 
-@dataclass(slots=True)
-class _Turn:
-    """The last turn that was taken in a slot."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What is kept of one name."""
 
-    floor: int = 0
-    holder: str = ""
-    until: float = 0.0
+    slot: Slot
+    until: float
+    run: int
+    """The run of Redis in which it was begun."""
+    turn_until: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,16 +162,17 @@ class MemoryPointers:
 
     clock: Clock
     timeout: timedelta = timedelta(days=1)
-    _slots: dict[str, tuple[Slot, float]] = field(default_factory=dict)
-    _turns: dict[str, _Turn] = field(default_factory=dict)
-    _since: float | None = None
+    run: int = 0
+    """Counts how often it was started."""
+    evicted: int = 0
+    _kept: dict[str, _Kept] = field(default_factory=dict)
+    _guard: tuple[int, int, float] | None = None
 
     def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
         """Return what is in a slot, and put a claim into an empty one."""
         (slot,) = self.peek([name], keep=keep)
         if not slot.at:
             slot = Slot(at=claim)
-            self._turns.pop(name, None)
             self._put(name, slot)
         return slot
 
@@ -176,8 +182,7 @@ class MemoryPointers:
         if slot.at != old or slot.holder not in {"", holder}:
             return slot
         lineage = joined(new.lineage, slot.lineage, int(self.clock.now().timestamp()))
-        self._turns.setdefault(name, _Turn()).holder = ""
-        self._put(name, replace(new, lineage=lineage))
+        self._put(name, replace(new, lineage=lineage, floor=slot.floor))
         return None
 
     def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
@@ -185,57 +190,82 @@ class MemoryPointers:
         (slot,) = self.peek([name], keep=False)
         if slot.at != str(after) or slot.holder not in {"", holder}:
             return slot
-        turn = self._turns.setdefault(name, _Turn())
-        if number < turn.floor or (number == turn.floor and holder != turn.holder):
+        floor = int(slot.floor or 0)
+        if number < floor or (number == floor and holder != self._kept[name].slot.holder):
             return slot
-        self._turns[name] = _Turn(number, holder, self.clock.monotonic() + TURN.total_seconds())
+        taken = replace(slot, floor=str(number), holder=holder)
+        until = self.clock.monotonic() + TURN.total_seconds()
+        self._kept[name] = replace(self._kept[name], slot=taken, turn_until=until)
         return None
 
     def give(self, name: str, holder: str) -> None:
         """End a turn."""
-        turn = self._turns.get(name)
-        if turn is not None and turn.holder == holder:
-            turn.holder = ""
+        kept = self._kept.get(name)
+        if kept is not None and kept.slot.holder == holder:
+            self._kept[name] = replace(kept, turn_until=0.0)
 
     def peek(self, names: Sequence[str], *, keep: bool) -> Sequence[Slot]:
         """Return what is in some slots."""
-        found = []
+        now, found = self.clock.monotonic(), []
         for name in names:
-            slot, until = self._slots.get(name, (Slot(), 0.0))
-            slot = slot if until > self.clock.monotonic() else Slot()
-            if keep and slot.settled:
-                self._put(name, slot)
-            turn = self._turns.get(name)
-            if slot.at and turn is not None and turn.floor:
-                holder = turn.holder if turn.until > self.clock.monotonic() else ""
-                slot = replace(slot, floor=str(turn.floor), holder=holder)
-            found.append(slot)
+            kept = self._kept.get(name)
+            if kept is None or kept.until <= now or kept.run != self.run:
+                self._kept.pop(name, None)
+                found.append(Slot())
+                continue
+            if keep and kept.slot.settled:
+                self._kept[name] = replace(kept, until=now + self._life(kept.slot))
+            found.append(kept.slot if kept.turn_until > now else replace(kept.slot, holder=""))
         return found
 
     def drop(self, name: str, old: str) -> None:
         """Empty a slot if `old` is there."""
         if self.peek([name], keep=False)[0].at == old:
-            del self._slots[name]
+            del self._kept[name]
 
     def kept_for(self) -> timedelta:
         """Return since when pointers are kept."""
-        if self._since is None:
-            self._since = self.clock.monotonic()
-        return timedelta(seconds=self.clock.monotonic() - self._since)
+        now = self.clock.monotonic()
+        if self._guard is None or self._guard[:2] != (self.run, self.evicted):
+            self._guard = (self.run, self.evicted, now)
+        return timedelta(seconds=now - self._guard[2])
 
     def trust(self) -> None:
         """Count pointers as kept for as long as they live."""
-        self._since = self.clock.monotonic() - self.timeout.total_seconds()
+        self._guard = (self.run, self.evicted, self.clock.monotonic() - self.timeout.total_seconds())
+
+    # What may befall a Redis
 
     def flush(self) -> None:
         """Lose everything, as `FLUSHDB` does."""
-        self._slots.clear()
-        self._turns.clear()
-        self._since = None
+        self._kept.clear()
+        self._guard = None
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names with a slot."""
+        return sorted(self._kept)
+
+    def evict(self, name: str) -> None:
+        """Lose one pointer, as for want of memory."""
+        if self._kept.pop(name, None) is not None:
+            self.evicted += 1
+
+    def saved(self) -> Callable[[], None]:
+        """Return what starts it anew with what it holds now, as a restart from disk or a failover does."""
+        kept, guard = dict(self._kept), self._guard
+
+        def restart() -> None:
+            self._kept, self._guard = dict(kept), guard
+            self.run += 1
+
+        return restart
+
+    def _life(self, slot: Slot) -> float:
+        return (2 * self.timeout if slot.value else CLAIM).total_seconds()
 
     def _put(self, name: str, slot: Slot) -> None:
-        time = 2 * self.timeout if slot.value else CLAIM
-        self._slots[name] = (slot, self.clock.monotonic() + time.total_seconds())
+        self._kept[name] = _Kept(slot=slot, until=self.clock.monotonic() + self._life(slot), run=self.run)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -247,11 +277,10 @@ class FaultyPointers:
     chance: random.Random
     no_answer: float = 0.0
     """Probability that a step gives no answer; half of those were done."""
-    flush: float = 0.0
-    """Probability that everything is lost before a step."""
-    lost_at: float = float("-inf")
-    """When everything was lost the last time, by the monotonic clock."""
+    lost: float = 0.0
+    """Probability that pointers are lost before a step: all, one, or what changed since some step before."""
     fired: Counter[str] = field(default_factory=Counter)
+    _saved: Callable[[], None] | None = None
 
     def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
         """Claim."""
@@ -287,10 +316,10 @@ class FaultyPointers:
 
     def _do(self, call: Callable[[], Answer]) -> Answer:
         self.step()
-        if self.chance.random() < self.flush:
-            self.fired["pointers lost"] += 1
-            self.inner.flush()
-            self.lost_at = self.inner.clock.monotonic()
+        if self.chance.random() < self.lost:
+            self._lose()
+        if self._saved is None or self.chance.random() < SAVES:
+            self._saved = self.inner.saved()
         if self.chance.random() < self.no_answer:
             applied = self.chance.random() < 0.5
             self.fired[f"pointer without answer, {'applied' if applied else 'not applied'}"] += 1
@@ -300,3 +329,17 @@ class FaultyPointers:
         answer = call()
         self.step()
         return answer
+
+    def _lose(self) -> None:
+        match self.chance.randrange(3):
+            case 0:
+                self.fired["pointers lost"] += 1
+                self.inner.flush()
+            case 1 if self._saved is not None:
+                self.fired["pointers turned back"] += 1
+                self._saved()
+            case _:
+                names = self.inner.names
+                self.fired["pointer evicted"] += bool(names)
+                if names:
+                    self.inner.evict(self.chance.choice(names))

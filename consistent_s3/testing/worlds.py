@@ -36,7 +36,7 @@ from consistent_s3.index.listing import ListingIndex
 from consistent_s3.index.pointers import PointerIndex
 from consistent_s3.testing.eventual import MODERN, PROFILES, EventuallyConsistent, Profile
 from consistent_s3.testing.faulty import Faulty, Rates
-from consistent_s3.testing.histories import History
+from consistent_s3.testing.histories import History, Operation
 from consistent_s3.testing.indexes import FaultyIndex, FaultyPointers, MemoryIndex, MemoryPointers
 from consistent_s3.testing.memory import MemoryObjectStore
 from consistent_s3.testing.simulation import Scheduled, Simulation
@@ -75,7 +75,7 @@ class Plan:
     commit_unknown: float = 0.02
     """Probability that a commit of the database gives no answer."""
     pointers_lost: float = 0.003
-    """Probability that Redis loses everything before a step."""
+    """Probability that Redis loses pointers before a step: all, one, or its last writes."""
     pointer_timeout: timedelta = timedelta(hours=1)
     strong_listing: bool | None = None
     """What Redis' index is told about the store; `None` for what is true."""
@@ -131,7 +131,7 @@ class World:
             step=self.simulation.step,
             chance=self.chance,
             no_answer=self.plan.commit_unknown,
-            flush=self.plan.pointers_lost,
+            lost=self.plan.pointers_lost,
         )
         self.faulty = Faulty(
             inner=wrap(self.shown) if wrap else self.shown,
@@ -226,10 +226,10 @@ class World:
         operation = self.history.begin(client, kind, target, content=content)
         try:
             if kind == "read":
-                version, read = self._read(archive, target)
+                version, read = self._read(archive, client, target)
                 self.history.end(operation, outcome="ok", number=version.number if version else 0, content=read)
                 return
-            version = self._write(archive, target, content) if kind == "write" else archive.delete(target)
+            version = self._write(archive, operation) if kind == "write" else archive.delete(target)
             if version is None:
                 self.history.end(operation, outcome="failed")
             else:
@@ -245,18 +245,19 @@ class World:
             self.simulation.say(f"{kind} of {target}: {error}")
             self.history.end(operation, outcome="failed")
 
-    def _write(self, archive: Archive, name: str, content: bytes) -> Version:
-        expected = None
+    def _write(self, archive: Archive, operation: Operation) -> Version:
         if self.chance.random() < 0.3:
-            newest = archive.newest(name)
-            expected = newest.number if newest else 0
-        with closing(spool([content])) as body:
-            return archive.write(name, body, expected=expected)
+            newest = archive.newest(operation.name)
+            operation.expected = newest.number if newest else 0
+        with closing(spool([operation.content])) as body:
+            return archive.write(operation.name, body, expected=operation.expected)
 
-    def _read(self, archive: Archive, name: str) -> tuple[Version | None, bytes]:
+    def _read(self, archive: Archive, client: str, name: str) -> tuple[Version | None, bytes]:
         for _ in range(3):
             opened = self.simulation.monotonic()
+            look = self.history.begin(client, "look", name)
             version = archive.newest(name)
+            self.history.end(look, outcome="ok", number=version.number if version else 0)
             if version is None or version.tombstone:
                 return version, b""
             if self.chance.random() < 0.3:
@@ -265,8 +266,6 @@ class World:
                 with archive.reader(version) as reader:
                     return version, reader.readall()
             except VersionNotFoundError as error:
-                if self.pointers.lost_at > opened - 1:
-                    continue  # the pointer was learned again from an attempt that was just being thrown away
                 if self.simulation.monotonic() - opened < self.plan.timing.grace.total_seconds():
                     self.eaten.append(f"collected under a reader that took less than grace: {error}")
                 # else collected while this process stood still: read again

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from consistent_s3.core import collector, indexed, protocol, retention
+from consistent_s3.core import deciding, indexed, protocol, retention
 from consistent_s3.core.errors import (
     AnswerLostError,
     NumberTakenError,
@@ -162,12 +162,18 @@ def cleans_up_after_unknown(patch: pytest.MonkeyPatch) -> None:
 
 
 def age_counts_from_its_own_writing(patch: pytest.MonkeyPatch) -> None:
-    real = retention._keeps
+    real = retention.plan
 
-    def keeps(version: Any, position: int, superseded: Any, *arguments: Any, **rest: Any) -> Any:
-        return real(version, position, version.modified, *arguments, **rest)
+    def own_age(history: Any, policy: Any, now: Any, *, grace: Any, **rest: Any) -> Any:
+        decisions = real(history, policy, now, grace=grace, **rest)
+        return [
+            replace(decision, goes=True, reason=Reason.SUPERSEDED)
+            if decision.reason is Reason.GRACE and now - version.modified >= grace
+            else decision
+            for decision, version in zip(decisions, history, strict=True)
+        ]
 
-    patch.setattr(retention, "_keeps", keeps)
+    patch.setattr(deciding, "plan", own_age)
 
 
 def newest_is_collectable(patch: pytest.MonkeyPatch) -> None:
@@ -179,7 +185,7 @@ def newest_is_collectable(patch: pytest.MonkeyPatch) -> None:
             decisions[0] = Decision(number=history[0].number, goes=True, reason=Reason.SUPERSEDED)
         return decisions
 
-    patch.setattr(collector, "plan", everything_old_goes)
+    patch.setattr(deciding, "plan", everything_old_goes)
 
 
 def number_is_used_however_old(patch: pytest.MonkeyPatch) -> None:
@@ -196,12 +202,12 @@ def tombstone_goes_before_what_is_under_it(patch: pytest.MonkeyPatch) -> None:
 def numbers_restart(patch: pytest.MonkeyPatch) -> None:
     """The last tombstone goes, and with it the knowledge of the last number."""
     real = retention.plan
-    patch.setattr(collector, "plan", lambda *arguments, **rest: real(*arguments, **{**rest, "numbers_restart": False}))
+    patch.setattr(deciding, "plan", lambda *arguments, **rest: real(*arguments, **{**rest, "numbers_restart": False}))
 
 
 def grace_is_ignored(patch: pytest.MonkeyPatch) -> None:
     real = retention.plan
-    patch.setattr(collector, "plan", lambda *arguments, **rest: real(*arguments, **{**rest, "grace": timedelta(0)}))
+    patch.setattr(deciding, "plan", lambda *arguments, **rest: real(*arguments, **{**rest, "grace": timedelta(0)}))
     patch.setattr(protocol.Committer, "_deadline", lambda self, draft, learned: None)
 
 
@@ -261,14 +267,14 @@ def reads_without_waiting(patch: pytest.MonkeyPatch) -> None:
 
 def clean_up_takes_what_the_index_does_not_know_yet(patch: pytest.MonkeyPatch) -> None:
     """An object without a row is deleted at once, also one on its way."""
-    real = collector.Collector._fates
+    real = deciding.Decider.fates
 
     def eager(self: Any, group: Any, *arguments: Any) -> Any:
         for fate in real(self, group, *arguments):
             stray = fate.key in {info.key for info in group.strays}
             yield replace(fate, goes=True) if stray else fate
 
-    patch.setattr(collector.Collector, "_fates", eager)
+    patch.setattr(deciding.Decider, "fates", eager)
 
 
 LISTING_PLAN: dict[str, Any] = {}
