@@ -6,14 +6,19 @@ import os
 import re
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
+from django.core.files.base import ContentFile
 
+from consistent_s3.clients import shared_client
 from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.core.seams import ObjectStore
 from consistent_s3.storage import ConsistentS3Storage
-from consistent_s3.testing import MemoryObjectStore
+from consistent_s3.testing import MemoryObjectStore, S3Server
 from consistent_s3.testing.contracts import ObjectStoreContract
 
 ENDPOINT = os.environ.get("CONSISTENT_S3_TEST_ENDPOINT", "")
@@ -36,13 +41,60 @@ class TestS3ObjectStoreOnMoto(ObjectStoreContract):
         return storage.archive.store
 
 
-if ENDPOINT and BUCKET:
+@pytest.fixture(scope="session")
+def endpoints_bucket() -> Iterator[S3ObjectStore]:
+    """Return a bucket of our own on the endpoint that the environment names, and remove it; or the one it names."""
+    client = boto3.client("s3", endpoint_url=ENDPOINT)  # credentials and region from AWS's own variables
+    if BUCKET:
+        yield S3ObjectStore(client=client, bucket=BUCKET)
+    else:
+        bucket = f"consistent-s3-test-{uuid.uuid4().hex[:12]}"
+        region = client.meta.region_name
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        client.create_bucket(Bucket=bucket, **place)  # type: ignore[arg-type]
+        store = S3ObjectStore(client=client, bucket=bucket)
+        yield store
+        while left := store.list("").objects:
+            store.delete([info.key for info in left])
+        client.delete_bucket(Bucket=bucket)
+    client.close()
+
+
+if ENDPOINT:
 
     @pytest.mark.service
     class TestS3ObjectStoreOnRealEndpoint(ObjectStoreContract):
         @pytest.fixture
-        def store(self) -> ObjectStore:
-            return S3ObjectStore(client=boto3.client("s3", endpoint_url=ENDPOINT), bucket=BUCKET)
+        def store(self, endpoints_bucket: S3ObjectStore) -> ObjectStore:
+            return endpoints_bucket
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [False, True], ids=["a bucket of its own", "a bucket that is named"])
+def test_contract_runs_on_an_endpoint_that_the_environment_names(
+    s3_server: S3Server, storage: ConsistentS3Storage, named: bool
+) -> None:
+    client = shared_client(storage)
+    storage.save("kept.txt", ContentFile(b"kept"))
+    before = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+    access = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
+    endpoint = {"CONSISTENT_S3_TEST_ENDPOINT": s3_server.url, "CONSISTENT_S3_NO_SKIPS": "1"}
+    bucket = {"CONSISTENT_S3_TEST_BUCKET": storage.bucket_name} if named else {}
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "RealEndpoint"],
+        env={**os.environ, **access, **endpoint, **bucket},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout
+    tests = [name for name in dir(ObjectStoreContract) if name.startswith("test_")]
+    assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= len(tests) > 20
+    assert {bucket["Name"] for bucket in client.list_buckets()["Buckets"]} == before
+    assert storage.open("kept.txt").read() == b"kept"
 
 
 STORES = """

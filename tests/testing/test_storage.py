@@ -12,6 +12,7 @@ from django.core.files.storage import storages
 from django.test import override_settings
 
 from consistent_s3.core.errors import ConflictError
+from consistent_s3.models import StoredVersion
 from consistent_s3.testing.storage import InMemoryConsistentStorage
 from tests.archive.models import Contract
 
@@ -62,3 +63,26 @@ def test_it_is_not_pickled():
 
 def test_the_server_of_the_fixtures_answers(s3_server: Any):
     assert s3_server.url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.django_db
+def test_fields_follow_the_settings_that_are_overridden(consistent_storage: InMemoryConsistentStorage, settings: Any):
+    Contract(title="outer").file.save("outer.txt", ContentFile(b"outer"))
+
+    with override_settings(STORAGES={**settings.STORAGES, "default": BACKEND}):
+        Contract(title="inner").file.save("inner.txt", ContentFile(b"inner"))
+        inner = storages["default"]
+
+    assert inner.listdir("contracts") == ([], ["inner.txt"])
+    assert consistent_storage.listdir("contracts") == ([], ["outer.txt"])
+    assert storages["default"].listdir("contracts") == ([], [])  # a new one, empty
+
+
+@pytest.mark.django_db
+def test_it_has_rows_where_the_index_is_the_database(settings: Any):
+    options = {"index": "database", "location": "media"}
+    with override_settings(STORAGES={**settings.STORAGES, "default": {**BACKEND, "OPTIONS": options}}):
+        storages["default"].write("a.txt", ContentFile(b"one"), author="ann")
+
+        assert StoredVersion.objects.get().author == "ann"
+        assert storages["default"].open("a.txt").read() == b"one"
