@@ -365,6 +365,7 @@ def test_an_open_file_keeps_to_its_version_while_others_write(storage: Consisten
         assert urlopen(file.url).read() == b"one"
 
 
+@pytest.mark.django_db
 def test_a_file_erased_while_it_is_open_is_an_error(storage: ConsistentS3Storage) -> None:
     write(storage, "one")
 
@@ -573,6 +574,7 @@ def test_what_is_not_deleted_cannot_be_undeleted(
     assert str(raised.value) == sentence
 
 
+@pytest.mark.django_db
 def test_erasing_leaves_no_bytes(storage: ConsistentS3Storage) -> None:
     write(storage, "one", "three")
 
@@ -638,6 +640,7 @@ def test_a_threshold_below_what_s3_takes_as_a_part_is_raised(make_storage: MakeS
     assert file.version.size == 4 * MIB
 
 
+@pytest.mark.django_db
 def test_a_large_file_is_restored_deleted_and_erased(make_storage: MakeStorage) -> None:
     storage = make_storage(transfer_config=SMALL_PARTS)
     data = b"0123456789abcdef" * (6 * MIB // 16)
