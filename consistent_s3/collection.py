@@ -1,24 +1,23 @@
-"""Collecting garbage in the storages of a project: one function behind the Celery task and the command."""
+"""Collecting garbage in the storages of a project: what the Celery tasks, the command and the admin do."""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
-from django.db import DatabaseError, models, router
+from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
-from consistent_s3.core.collector import Collector, Lookup
-from consistent_s3.core.fates import Fate, Summary
-from consistent_s3.core.retention import Circumstances
+from consistent_s3 import policies, runs
 from consistent_s3.core.errors import ConsistentS3Error
-from consistent_s3.fields import VersionedFileField
+from consistent_s3.core.fates import Fate, Summary
+from consistent_s3.models import CollectionRun
+from consistent_s3.policies import bucket_of, root_of
+from consistent_s3.runs import Order
 from consistent_s3.storage import ConsistentS3Storage
 
 logger = logging.getLogger("consistent_s3.collection")
@@ -44,31 +43,56 @@ def versioned_storage(alias: str) -> ConsistentS3Storage:
     return storage
 
 
-def collect_garbage(alias: str, *, dry_run: bool = False, tell: Callable[[Fate], object] | None = None) -> Summary:
-    """Delete what the retention policy of one storage lets go, or only say what would go.
+def collect_garbage(
+    alias: str,
+    *,
+    dry_run: bool = False,
+    order: Order | None = None,
+    tell: Callable[[Fate], object] | None = None,
+    progress: Callable[[CollectionRun], object] | None = None,
+) -> Summary:
+    """Delete what the retention policy of one storage lets go, or only say what would go; all of it in this process.
 
-    Safe to run at any time, any number of times, and while others write; `tell` hears the fate of each object.
+    Safe to run at any time, any number of times, and while others write; `tell` hears the fate of each object, and
+    `progress` now and then of the run. Where a run of this storage was left by a worker that died, this one goes on.
 
     Raises: `ImproperlyConfigured` for an alias that keeps no versions, or that has another storage with other rules
-    in its place; `StoreError` when the bucket cannot be listed;
-    `DatabaseError` when nobody can say what the rows point to. Whatever was not collected by then is left.
+    in its place; `CollectionRunningError`; `CollectionRefusedError` if too much would go; `StoreError` when the bucket
+    cannot be listed; `DatabaseError` when nobody can say what the rows point to. Whatever was not collected by then is
+    left.
     """
+    run = begin(alias, order or Order(dry_run=dry_run))
     storage = versioned_storage(alias)
+    try:
+        while run.is_active:
+            claimed = runs.claim(run)
+            if claimed is not None:
+                runs.work(claimed, storage, seconds=None, tell=tell, progress=progress)
+            else:
+                runs.settle(run, storage)
+                if run.is_active:
+                    raise runs.CollectionRunningError(
+                        f"{alias!r} is being collected already, by run {run.pk} of {run.started:%Y-%m-%d %H:%M}. If "
+                        "its worker died, somebody can go on with it in a few minutes."
+                    )
+            run.refresh_from_db()
+    except runs.CollectionRunningError:
+        raise
+    except FAILURES as error:
+        runs.end(run, CollectionRun.State.FAILED, str(error))
+        raise
+    if run.state == CollectionRun.State.REFUSED:
+        raise runs.CollectionRefusedError(run.message)
+    return Summary.from_dict(run.summary)
+
+
+def begin(alias: str, order: Order) -> CollectionRun:
+    """Begin to collect a storage, or return the run that is under way there; see `runs.begin`.
+
+    Raises: `ImproperlyConfigured`, as `collect_garbage`.
+    """
     check_alone(alias)
-    collector = Collector(
-        archive=storage.archive,
-        policy=storage.policy,
-        circumstances=circumstances(storage),
-        index_is_complete=getattr(storage.archive.index, "is_complete", True),
-    )
-    summary = collector.run(dry_run=dry_run, tell=tell)
-    logger.info(
-        "%(what)s %(alias)s: %(deleted)d of %(scanned)d keys, %(bytes_freed)d bytes, %(error_count)d errors",
-        {"what": "dry run of" if dry_run else "collected", "alias": alias, **summary.as_dict()},
-    )
-    for error in summary.errors:
-        logger.warning("kept %(key)s: %(code)s %(message)s", error)
-    return summary
+    return runs.begin(alias, versioned_storage(alias), order)
 
 
 def check_alone(alias: str) -> None:
@@ -77,52 +101,17 @@ def check_alone(alias: str) -> None:
     A storage holds everything below its location, also what another one keeps in a directory there.
     """
     storage = versioned_storage(alias)
-    if storage.policy.keeps_everything:
+    if policies.lets_nothing_go(storage):
         return
     for other_alias in storage_aliases():
         other = versioned_storage(other_alias)
-        inside = _bucket(other) == _bucket(storage) and _root(other).startswith(_root(storage))
-        if inside and (other.policy, other.timing.grace) != (storage.policy, storage.timing.grace):
+        inside = bucket_of(other) == bucket_of(storage) and root_of(other).startswith(root_of(storage))
+        if inside and (other.rules, other.timing.grace) != (storage.rules, storage.timing.grace):
             raise ImproperlyConfigured(
                 f"Collecting STORAGES[{alias!r}] would apply its retention to the files of "
                 f"STORAGES[{other_alias!r}], which lie in the same place and have another. Give each a location "
                 "of its own, neither inside the other, or the same retention."
             )
-
-
-def circumstances(storage: ConsistentS3Storage) -> Lookup:
-    """Return a function that says what the project knows of some names."""
-    referenced = references(storage)
-
-    def known(names: Sequence[str]) -> Mapping[str, Circumstances]:
-        pinned = referenced(names)
-        return {
-            name: Circumstances(policy=storage.policy, referenced=frozenset(pinned.get(name, ()))) for name in names
-        }
-
-    return known
-
-
-def references(storage: ConsistentS3Storage) -> Callable[[Sequence[str]], Mapping[str, set[int]]]:
-    """Return a function that says which versions of some names rows point to with their `version_field`."""
-    fields = [field for field in _pinning_fields() if _overlap(field.storage, storage)]
-
-    def referenced(names: Sequence[str]) -> Mapping[str, set[int]]:
-        found: dict[str, set[int]] = defaultdict(set)
-        for field in fields:
-            # What this storage and the field's call one object, where one has its place inside the other's.
-            root, fields_root = _root(storage), _root(field.storage)
-            here = {
-                (root + name).removeprefix(fields_root): name for name in names if (root + name).startswith(fields_root)
-            }
-            # The primary, not a replica that lags behind; every row, whatever its managers hide.
-            rows: models.QuerySet[Any] = models.QuerySet(field.model).using(router.db_for_write(field.model))
-            pinned = rows.filter(**{f"{field.attname}__in": [*here], f"{field.version_field}__isnull": False})
-            for name, number in pinned.values_list(field.attname, str(field.version_field)):
-                found[here.get(name, name)].add(number)  # a database may find names that differ in case
-        return found
-
-    return referenced
 
 
 def _keeps_versions(alias: str) -> bool:
@@ -132,26 +121,3 @@ def _keeps_versions(alias: str) -> bool:
     except ImportError:
         return False  # Django says so when the storage is used
     return isinstance(kind, type) and issubclass(kind, ConsistentS3Storage)
-
-
-def _pinning_fields() -> list[VersionedFileField]:
-    return [
-        field
-        for model in apps.get_models(include_auto_created=True)
-        for field in model._meta.local_fields
-        if isinstance(field, VersionedFileField) and field.version_field
-    ]
-
-
-def _overlap(one: Any, other: ConsistentS3Storage) -> bool:
-    if not hasattr(one, "save_new") or _bucket(one) != _bucket(other):
-        return False
-    return _root(one).startswith(_root(other)) or _root(other).startswith(_root(one))
-
-
-def _bucket(storage: Any) -> tuple[Any, ...]:
-    return storage.endpoint_url, storage.bucket_name
-
-
-def _root(storage: Any) -> str:
-    return str(storage.archive.layout.root)

@@ -26,9 +26,6 @@ class StoredPlace(models.Model):
     complete = models.BooleanField(
         _("complete"), default=False, help_text=_("What these rows do not know was never saved.")
     )
-    bucket_collected = models.DateTimeField(
-        _("bucket looked through"), null=True, help_text=_("When what no row knows was last collected.")
-    )
 
     class Meta:
         verbose_name = _("stored place")
@@ -154,6 +151,9 @@ class CollectionRun(models.Model):
     )
     max_delete_ratio = models.FloatField(
         _("refuses beyond"), null=True, help_text=_("The part of all objects that may go; empty for any.")
+    )
+    ratio_counts_from = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text=_("Fewer objects than this may always go.")
     )
     max_objects = models.PositiveBigIntegerField(_("stops after objects"), null=True)
     stops_at = models.DateTimeField(_("stops at"), null=True)

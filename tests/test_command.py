@@ -165,16 +165,24 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_is_told_how_far_it_is(storage):
-    seed(storage, "many.txt", range(1, 2101), modified=OLD)
+    for name in range(1000):
+        seed(storage, f"{name}.txt", [1, 2], modified=OLD)
     terminal = Terminal()
 
     call_command("consistent_s3", "collect", stdout=io.StringIO(), stderr=terminal, no_color=True)
 
-    assert terminal.getvalue() == "  1000 objects decided\r  2000 objects decided\r"
+    assert terminal.getvalue().split("\r") == [
+        "  planning: 0, 0 would go",
+        "  planning: 2000, 1000 would go",
+        "  collecting: 0 of 2004 (0%), 0 deleted",
+        "  collecting: 2000 of 2004 (99%), 1000 deleted",
+        "",
+    ]
 
 
 def test_what_is_no_terminal_is_not_told_how_far_it_is(storage):
-    seed(storage, "many.txt", range(1, 1101), modified=OLD)
+    for name in range(498):
+        seed(storage, f"{name}.txt", [1, 2], modified=OLD)
 
     _, errors = collect()
 
@@ -219,7 +227,7 @@ def test_json_is_the_summary_of_each_storage(storage, archive):
 
 
 def test_json_of_a_dry_run_has_each_object_that_would_go(storage):
-    said, _ = collect("--json", "--dry-run", "-v", "2")
+    said, _ = collect("--json", "--dry-run")
 
     summary = json.loads(said)["default"]
     assert (summary["dry_run"], summary["deleted"]) == (True, 2)
@@ -234,6 +242,19 @@ def test_json_of_a_dry_run_has_each_object_that_would_go(storage):
         for number in (2, 1)
     ]
     assert numbers(storage, "a.txt") == [3, 2, 1]
+
+
+def test_json_of_a_dry_run_has_on_request_also_what_stays_and_why(storage):
+    said, _ = collect("--json", "--dry-run", "-v", "2")
+
+    objects = json.loads(said)["default"]["objects"]
+    assert [
+        (found["number"], found.get("stays", False), found["reason"]) for found in objects if found["name"] == "a.txt"
+    ] == [
+        (3, True, "current"),
+        (2, False, "superseded, and no rule keeps it"),
+        (1, False, "superseded, and no rule keeps it"),
+    ]
 
 
 def test_json_of_a_failure_has_its_reason(storage, missing):
@@ -344,5 +365,5 @@ def test_a_process_whose_database_has_no_tables_deletes_nothing_and_says_so(stor
     run = run_python(tmp_path, "-m", "django", "consistent_s3", "collect", "--no-color")
 
     assert run.returncode == 1
-    assert run.stderr == f"default: no such table: archive_contract\nCommandError: {FAILED}\n"
+    assert run.stderr == f"default: no such table: consistent_s3_collectionrun\nCommandError: {FAILED}\n"
     assert numbers(storage, "a.txt") == [3, 2, 1]

@@ -22,6 +22,7 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 
 import consistent_s3
+from consistent_s3.models import CollectionRun
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.tasks import CollectionFailedError, collect_garbage
 from tests.archive.models import Contract
@@ -116,6 +117,8 @@ def test_the_summary_is_fit_for_json(two_storages):
             "reasons": {"current": 1, "superseded, and no rule keeps it": 2},
             "error_count": 0,
             "errors": [],
+            "run": CollectionRun.objects.get().pk,
+            "state": "done",
         }
     }
 

@@ -207,13 +207,13 @@ class _Work:
     def _note(self, fates: Sequence[Fate], counted: Summary | None = None) -> None:
         """Count what is done, and the names that it is done with."""
         counted = counted or self._counted()
-        end = self.end
+        news = bool(fates)
         while self.names and self.names[0][0] <= self.swept:
-            _, end, of_name = self.names.popleft()
+            _, self.end, of_name = self.names.popleft()
             counted.add(of_name)
-        if self.journal is not None and (end != self.end or fates):
-            self.journal.done(end, counted, fates)
-        self.end = end
+            news = True
+        if self.journal is not None and news:
+            self.journal.done(self.end, counted, fates)
         self.summary.add(counted)
 
     def _really(self, batch: Sequence[Fate], counted: Summary) -> Iterator[Fate]:

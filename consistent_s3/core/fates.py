@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,17 @@ class Summary:
             "error_count": self.error_count,
             "errors": list(self.errors),
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Summary:
+        """Return the summary that `as_dict` gave these values for; what is missing is nothing."""
+        counts = {name: values.get(name, 0) for name in (*COUNTS, "error_count")}
+        return cls(
+            dry_run=values.get("dry_run", False),
+            reasons=Counter(values.get("reasons", {})),
+            errors=list(values.get("errors", ())),
+            **counts,
+        )
 
     def add(self, other: Summary) -> None:
         """Count what another part of the same collection saw and did."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from argparse import ArgumentParser
+import json as encoder
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -11,10 +11,10 @@ from django.template.defaultfilters import filesizeformat
 
 from consistent_s3.collection import FAILURES, collect_garbage, storage_aliases
 from consistent_s3.core.fates import Fate, Summary
+from consistent_s3.models import CollectionRun
+from consistent_s3.runs import Order, totals
 
 HELP = "Delete the versions that the retention policies let go."
-PROGRESS = 1000
-"""Objects after which a terminal is told how far it is."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,18 +22,55 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--storage", action="append", metavar="ALIAS", help="A storage, by alias; default: all.")
     parser.add_argument("--dry-run", action="store_true", help="Delete nothing; list what would go, and why.")
     parser.add_argument("--json", action="store_true", help="Print JSON, for scripts.")
+    parser.add_argument(
+        "--max-delete-ratio",
+        type=_ratio,
+        metavar="PART",
+        help="Refuse if more than this part of all objects would go, 0 to 1; default: what the storage says.",
+    )
+    parser.add_argument("--max-seconds", type=float, metavar="SECONDS", help="Stop cleanly when the time is over.")
+    parser.add_argument("--max-objects", type=int, metavar="COUNT", help="Stop cleanly after about so many objects.")
+    bucket = parser.add_mutually_exclusive_group()
+    bucket.add_argument(
+        "--look-through-bucket",
+        action="store_true",
+        dest="lists_bucket",
+        default=None,
+        help="Also look for what no row knows, as saves that were rolled back; default: as often as strays_every says.",
+    )
+    bucket.add_argument(
+        "--only-rows", action="store_false", dest="lists_bucket", help="Plan from the rows; send no LIST."
+    )
 
 
 def handle(
-    command: BaseCommand, *, storage: list[str] | None, dry_run: bool, json: bool, verbosity: int, **_: Any
+    command: BaseCommand,
+    *,
+    storage: list[str] | None,
+    dry_run: bool,
+    json: bool,
+    verbosity: int,
+    max_delete_ratio: float | None = None,
+    max_seconds: float | None = None,
+    max_objects: int | None = None,
+    lists_bucket: bool | None = None,
+    **_: Any,
 ) -> None:
     """Collect each storage. Raises `CommandError` if one failed, or kept keys that should have gone."""
+    order = Order(
+        dry_run=dry_run,
+        started_by="manage.py",
+        max_delete_ratio=max_delete_ratio,
+        max_seconds=max_seconds,
+        max_objects=max_objects,
+        lists_bucket=lists_bucket,
+    )
     printer = _Printer(command, dry_run=dry_run, as_json=json, verbosity=verbosity)
     failed = False
     for alias in storage or storage_aliases():
         printer.begin(alias)
         try:
-            summary = collect_garbage(alias, dry_run=dry_run, tell=printer.fate)
+            summary = collect_garbage(alias, order=order, tell=printer.fate, progress=printer.progress)
         except FAILURES as error:
             printer.failure(alias, error)
             failed = True
@@ -43,6 +80,16 @@ def handle(
     printer.end()
     if failed:
         raise CommandError("Not everything could be collected; see above. Running it again is safe.")
+
+
+def _ratio(text: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1
+    if not 0 <= ratio <= 1:
+        raise ArgumentTypeError(f"{text!r} is no number from 0 (nothing may go) to 1 (all may).")
+    return ratio
 
 
 class _Printer:
@@ -55,35 +102,39 @@ class _Printer:
         self._verbosity = verbosity
         self._results: dict[str, dict[str, Any]] = {}
         self._objects: list[dict[str, Any]] = []
-        self._seen = 0
 
     def begin(self, alias: str) -> None:
-        self._objects, self._seen = [], 0
+        self._objects = []
         if not self._as_json and self._dry_run:
             self._command.stdout.write(f"{alias}: nothing is deleted, this is a dry run")
 
     def fate(self, fate: Fate) -> None:
-        self._seen += 1
         if self._as_json:
-            if self._dry_run and fate.goes:
-                self._objects.append(
-                    {
-                        "name": fate.name,
-                        "number": fate.number,
-                        "key": fate.key,
-                        "size": fate.size,
-                        "reason": str(fate.reason),
-                    }
-                )
+            if self._dry_run and (fate.is_work or self._verbosity > 1):
+                self._objects.append(_values(fate))
             return
-        if (self._dry_run and fate.goes) or self._verbosity > 1:
+        if (self._dry_run and fate.is_work) or self._verbosity > 1:
             what = f"version {fate.number}" if fate.number else "body or hint"
-            would = "would go" if self._dry_run else "goes"
-            verb = would if fate.goes else "stays"
             size = filesizeformat(fate.size)
-            self._command.stdout.write(f"  {verb:8}  {fate.name}  {what}  {size}  ({fate.reason})")
-        elif self._seen % PROGRESS == 0 and self._command.stderr.isatty():
-            self._command.stderr.write(f"  {self._seen} objects decided", ending="\r")
+            self._command.stdout.write(f"  {self._verb(fate):8}  {fate.name}  {what}  {size}  ({fate.reason})")
+
+    def _verb(self, fate: Fate) -> str:
+        if fate.goes:
+            return "would go" if self._dry_run else "goes"
+        if fate.storage_class:
+            return f"{'would move' if self._dry_run else 'moves'} to {fate.storage_class}"
+        return "stays"
+
+    def progress(self, run: CollectionRun) -> None:
+        """Tell a terminal how far the run is; of a planned run also how far that is of the whole."""
+        if self._as_json or not self._command.stderr.isatty():
+            return
+        counted = totals(run)
+        plans = run.state == CollectionRun.State.PLANNING
+        doing, went = ("planning", "would go") if plans else ("collecting", "deleted")
+        whole = run.planned.get("scanned", 0)
+        part = f" of {whole} ({min(counted.scanned / whole, 1):.0%})" if whole else ""
+        self._command.stderr.write(f"  {doing}: {counted.scanned}{part}, {counted.deleted} {went}", ending="\r")
 
     def summary(self, alias: str, summary: Summary) -> None:
         if self._as_json:
@@ -94,6 +145,11 @@ class _Printer:
             f"{alias}: {summary.names} names, {summary.scanned} keys; "
             f"{summary.deleted} {went} ({filesizeformat(summary.bytes_freed)}), {summary.kept} stay"
         )
+        if summary.archived:
+            moved = "would move" if self._dry_run else "moved"
+            self._command.stdout.write(f"  {summary.archived:8}  {moved} to another storage class")
+        if summary.uploads_aborted:
+            self._command.stdout.write(f"  {summary.uploads_aborted:8}  unfinished uploads aborted")
         for reason, count in sorted(summary.reasons.items()):
             self._command.stdout.write(f"  {count:8}  {reason}")
         for error in summary.errors:
@@ -107,4 +163,11 @@ class _Printer:
 
     def end(self) -> None:
         if self._as_json:
-            self._command.stdout.write(json.dumps(self._results, indent=2))
+            self._command.stdout.write(encoder.dumps(self._results, indent=2))
+
+
+def _values(fate: Fate) -> dict[str, Any]:
+    values = {"name": fate.name, "number": fate.number, "key": fate.key, "size": fate.size, "reason": str(fate.reason)}
+    if fate.storage_class:
+        values["moves_to"] = fate.storage_class
+    return values if fate.is_work else {**values, "stays": True}
