@@ -1,4 +1,4 @@
-"""Real processes, real servers: writers that are killed and stalled, readers and a collector, and a proof of what they saw.
+"""Real processes on real servers: writers that are killed and stalled, readers, a collector, and what they all saw.
 
 Every process notes what it begins and what it was told, in a journal of its own; `tests.real.checking` judges them
 together with what is left in the bucket. An hour of it: `CONSISTENT_S3_PROOF_SECONDS=3600`. The seed decides who is
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,8 +33,10 @@ from consistent_s3.storage import ConsistentS3Storage
 from tests import databases
 from tests.programs import ROOT
 from tests.projects import environment, write_settings
+from tests.real.bugs import BUGS_OF
 from tests.real.checking import Proof, what_is_left
 from tests.real.clients import Ahead, body_of
+from tests.real.cutting import KINDS, Cutter, CuttingProxy
 from tests.real.journal import Journal, Record, read_all
 from tests.real.plans import Plan
 from tests.redis_server import RedisServer
@@ -42,13 +44,14 @@ from tests.redis_server import RedisServer
 pytestmark = [pytest.mark.slow, pytest.mark.service]
 
 SECONDS = float(os.environ.get("CONSISTENT_S3_PROOF_SECONDS", "60"))
-BUG_SECONDS = 8
+CUT_SECONDS = min(SECONDS, 25)
+BUG_SECONDS = 6
 """Within which each planted bug is seen."""
 SEED = int(os.environ.get("CONSISTENT_S3_PROOF_SEED", secrets.randbelow(10**9)))
 WRITE_DEADLINE = 5
 GRACE = timedelta(minutes=15, seconds=WRITE_DEADLINE + 1)
 """The smallest that is allowed."""
-REAL_GRACE = 20
+REAL_GRACE = WRITE_DEADLINE + 1 + 15
 """Seconds that the collector really gives: the 15 minutes for which S3 accepts a request pass in 15 seconds here."""
 
 
@@ -158,6 +161,11 @@ def tally(records: list[Record], told: dict[str, Any]) -> Counter[str]:
     return outcomes
 
 
+def told_of(violations: list[str]) -> str:
+    """Return what to say where something was wrong."""
+    return "\n".join([f"seed {SEED}, {len(violations)} violations:", *violations[:40]])
+
+
 EXPECTED = ("write ok", "write refused", "write unknown", "delete ok", "undelete ok", "read ok", "read deleted", "kill")
 
 
@@ -179,7 +187,8 @@ def test_processes_that_are_killed_lose_nothing_on_postgresql(on_postgresql, tmp
     proof, told = run(tmp_path, plan)
 
     outcomes = tally(proof.records, told)
-    assert proof.violations() == []
+    violations = proof.violations()
+    assert not violations, told_of(violations)
     assert told["died"] == []
     assert [word for word in EXPECTED if not outcomes[word]] == []
     assert outcomes["collected"] or SECONDS < 2 * REAL_GRACE
@@ -192,8 +201,53 @@ def test_processes_that_are_killed_lose_nothing_on_redis_that_loses_its_pointers
     proof, told = run(tmp_path, plan)
 
     outcomes = tally(proof.records, told)
-    assert proof.violations() == []
+    violations = proof.violations()
+    assert not violations, told_of(violations)
     assert told["died"] == []
     assert [word for word in (*EXPECTED, "flush") if not outcomes[word]] == []
     assert outcomes["collected"] or SECONDS < 2 * REAL_GRACE
     check_swept(plan)
+
+
+def test_a_connection_cut_around_commit_is_committed_refused_or_unknown(on_postgresql, tmp_path):
+    plan = plan_of(tmp_path, on_postgresql, seconds=CUT_SECONDS, kill_every=2.0)
+    cutter = Cutter(random.Random(SEED), rate=0.3)
+
+    with CuttingProxy("127.0.0.1", 5432, cutter) as proxy:
+        tell_database(tmp_path, PORT=proxy.port, OPTIONS={"sslmode": "disable"})
+        proof, told = run(tmp_path, plan, cut=True)
+
+    outcomes = tally(proof.records, told)
+    print(f"cuts: {dict(cutter.fired)}")  # noqa: T201
+    violations = proof.violations()
+    assert not violations, told_of(violations)
+    assert told["died"] == []
+    assert [kind for kind in KINDS if not cutter.fired[kind]] == []
+    assert [word for word in (*EXPECTED, "write database") if not outcomes[word]] == []
+    check_swept(plan)
+
+
+def check_seen(directory: Path, plan: Plan) -> None:
+    """Check that the proof says that something is wrong."""
+    proof, told = run(directory, plan)
+
+    tally(proof.records, told)
+    violations = proof.violations()
+    print(told_of(violations))  # noqa: T201
+    assert violations
+
+
+@pytest.mark.parametrize("bug", BUGS_OF["database"])
+def test_a_bug_in_the_database_index_is_seen(bug, on_postgresql, tmp_path):
+    check_seen(tmp_path, plan_of(tmp_path, on_postgresql | {"patience": 1}, seconds=BUG_SECONDS, bug=bug))
+
+
+@pytest.mark.parametrize("bug", BUGS_OF["redis"])
+def test_a_bug_in_the_redis_index_is_seen(bug, on_redis, tmp_path):
+    check_seen(tmp_path, plan_of(tmp_path, on_redis | {"patience": 1}, seconds=BUG_SECONDS, bug=bug))
+
+
+def test_a_collector_that_gives_no_grace_is_seen(on_postgresql, tmp_path):
+    more = {"seconds": BUG_SECONDS, "ahead": 2 * GRACE.total_seconds()}
+
+    check_seen(tmp_path, plan_of(tmp_path, on_postgresql | {"patience": 1}, **more))

@@ -4,93 +4,101 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import fields
-from typing import Any
+from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any, ClassVar
 
+from django.db import connections
+
+from consistent_s3.core.archive import Archive
 from consistent_s3.core.errors import NumberTakenError
-from consistent_s3.core.keys import Layout
 from consistent_s3.core.seams import ObjectStore
 from consistent_s3.core.versions import Version
 from consistent_s3.index.database import DatabaseIndex
-from consistent_s3.index.pointers import PointerIndex, Slot
+from consistent_s3.index.pointers import PointerIndex, Slot, encode
 from consistent_s3.storage import ConsistentS3Storage
 
 
 class _AcknowledgesFirst(DatabaseIndex):
-    """Every save is acknowledged, and its row written later."""
+    """A save is acknowledged, and its row written a little later."""
 
     def advance(self, version: Version, *, after: int) -> None:
-        def later() -> None:
-            time.sleep(0.05)
-            try:
-                super(_AcknowledgesFirst, self).advance(version, after=after)
-            except NumberTakenError:
-                pass
+        threading.Thread(target=self._later, args=[version, after], daemon=True).start()
 
-        threading.Thread(target=later, daemon=True).start()
+    def _later(self, version: Version, after: int) -> None:
+        time.sleep(0.05)
+        with suppress(NumberTakenError):
+            DatabaseIndex.advance(self, version, after=after)
+        connections[self.using].close()
 
 
 class _ReadsFromCache(DatabaseIndex):
-    """What was the newest is believed for half a second."""
+    """What was the newest is believed for half a second; writers ask again where they were refused."""
 
-    cache: dict[str, tuple[float, Version | None]] = {}
+    cache: ClassVar[dict[str, tuple[float, Version | None]]] = {}
 
     def newest(self, name: str) -> Version | None:
         at, version = self.cache.get(name, (0.0, None))
         if time.monotonic() - at > 0.5:
-            version = super().newest(name)
+            version = DatabaseIndex.newest(self, name)
             self.cache[name] = (time.monotonic(), version)
         return version
+
+    def relearn(self, name: str) -> Version | None:
+        self.cache.pop(name, None)
+        return DatabaseIndex.relearn(self, name)
 
 
 class _DeletesAnothers(DatabaseIndex):
     """Whoever is second deletes the object of whoever was first."""
 
-    store: ObjectStore
+    store: ClassVar[ObjectStore]
 
     def advance(self, version: Version, *, after: int) -> None:
         try:
-            super().advance(version, after=after)
+            DatabaseIndex.advance(self, version, after=after)
         except NumberTakenError:
             newest = self.newest(version.name)
             if newest is not None:
-                type(self).store.delete([newest.key])
+                self.store.delete([newest.key])
             raise
 
 
-class _IgnoresExpected(DatabaseIndex):
-    """A save takes the number above the newest, whatever its writer saw."""
+class _KeepsWhatWasRefused(DatabaseIndex):
+    """Whoever was refused takes the number above, whatever it expected."""
 
     def advance(self, version: Version, *, after: int) -> None:
-        newest = self.newest(version.name)
-        if newest is None or newest.number < version.number:
-            super().advance(version, after=newest.number if newest else 0)
-        else:
-            raise NumberTakenError
+        try:
+            DatabaseIndex.advance(self, version, after=after)
+        except NumberTakenError:
+            newest = self.newest(version.name)
+            if newest is None:
+                raise
+            DatabaseIndex.advance(self, replace(version, number=newest.number + 1), after=newest.number)
 
 
 class _GoesBack(PointerIndex):
-    """A pointer is set, whatever it named."""
+    """A pointer is set, whatever it names."""
 
     def advance(self, version: Version, *, after: int) -> None:
-        for _ in range(3):
-            (slot,) = self.kept.peek([version.name], keep=False)
-            new = Slot(at=str(version.number), lineage=f" {version.number}: ", value=_value(version))
-            if self.kept.swap(version.name, slot.at, new) is None:
-                return
-
-
-def _value(version: Version) -> str:
-    from consistent_s3.index.pointers import encode
-
-    return encode(version)
+        new = Slot(
+            at=str(version.number), lineage=f" {version.number}:{version.details.write_id} ", value=encode(version)
+        )
+        (slot,) = self.kept.peek([version.name], keep=True)
+        while (found := self.kept.swap(version.name, slot.at, new)) is not None:
+            slot = found
 
 
 BUGS: dict[str, type[Any]] = {
     "acknowledges before it commits": _AcknowledgesFirst,
     "reads the index from a cache": _ReadsFromCache,
     "deletes the object of another at a conflict": _DeletesAnothers,
-    "believes any pointer": _GoesBack,
+    "commits what was refused": _KeepsWhatWasRefused,
+    "lets a pointer go back": _GoesBack,
+}
+BUGS_OF = {
+    "database": [bug for bug, kind in BUGS.items() if issubclass(kind, DatabaseIndex)],
+    "redis": [bug for bug, kind in BUGS.items() if issubclass(kind, PointerIndex)],
 }
 
 
@@ -98,13 +106,15 @@ def planted(bug: str, options: dict[str, Any]) -> ConsistentS3Storage:
     """Return a storage with a bug, or a sound one."""
     if not bug:
         return ConsistentS3Storage(**options)
+    kind = BUGS[bug]
 
     class Broken(ConsistentS3Storage):
-        def _make_index(self, store: ObjectStore, layout: Layout) -> Any:
-            sound = super()._make_index(store, layout)
-            kind = BUGS[bug]
+        @property
+        def archive(self) -> Archive:
+            archive = super().archive
             if kind is _DeletesAnothers:
-                kind.store = store
-            return kind(**{field.name: getattr(sound, field.name) for field in fields(sound)})
+                kind.store = archive.store
+            parts = {field.name: getattr(archive.index, field.name) for field in fields(archive.index)}
+            return replace(archive, index=kind(**parts))
 
     return Broken(**options)

@@ -13,6 +13,7 @@ Beside those four, of every name:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -212,28 +213,34 @@ class _OfName:
         """What is missing must have been superseded longer than grace ago; S3 tells times in whole seconds."""
         left = {one.number: one for one in self.left}
         latest = self.proof.ended - self.proof.grace + 1
-        for number, record in self.acknowledged.items():
-            if number in left:
-                if left[number].token != record.token:
-                    yield f"{record} is another's in the history: {left[number]}"
-                continue
-            superseded = [other.began for higher, other in self.acknowledged.items() if higher > number]
-            superseded += [other.began for other in self.unknown.values()]
-            if min(superseded, default=INFINITY) > latest:
+        unknown = sorted(record.began for record in self.unknown.values())
+        superseded = INFINITY
+        for number, record in sorted(self.acknowledged.items(), reverse=True):
+            if number in left and left[number].token != record.token:
+                yield f"{record} is another's in the history: {left[number]}"
+            maybe = unknown[bisect_right(unknown, record.began) :][:1]
+            if number not in left and min(superseded, *maybe, INFINITY) > latest:
                 yield f"{record} is lost"
+            superseded = min(superseded, record.began)
 
     def _bytes(self) -> Iterator[str]:
-        origins = {one.number: one.origin for one in self.left}
-        origins |= {read.number: read.origin for read in self.records if read.kind == "read" and read.origin}
-        restored = {one.number: one.restored for one in self.left}
-        restored |= {record.number: record.restored for record in self.records if record.outcome == "ok"}
-        whose = {number: token for number, tokens in self.seen.items() for token in tokens}
         seen = [(one.number, one.token, one.origin) for one in self.left if not one.tombstone]
         seen += [(read.number, read.token, read.origin) for read in self.records if read.origin]
+        origins = {number: origin for number, _, origin in seen}
+        restored = {one.number: one.restored for one in self.left}
+        restored |= {record.number: record.restored for record in self.records if record.outcome == "ok"}
+        kinds = {record.token: record.kind for record in self.records if record.writes}
         for number, token, origin in dict.fromkeys(seen):
-            source = restored.get(number, 0)
-            wanted = origins.get(source, whose.get(source, origin)) if source else token
-            if origin != wanted:
+            wanted = token
+            if kinds.get(token) == "undelete":
+                source = restored[number]
+                wanted = origins.get(source, origin)
+                whose = self.seen.get(source, set())
+                if source not in origins and all(kinds.get(one) == "write" for one in whose):
+                    wanted = next(iter(whose), origin)
+            if origin in self.refused:
+                yield f"version {number} ({token}) has the bytes of {origin}, which was refused"
+            elif origin != wanted:
                 yield f"version {number} ({token}) has the bytes of {origin}, not of {wanted}"
 
     def _nothing(self) -> Iterator[str]:

@@ -20,6 +20,7 @@ from consistent_s3.core.collector import Collector
 from consistent_s3.core.errors import (
     ConflictError,
     OutcomeUnknownError,
+    UploadTooSlowError,
     VersionNotFoundError,
 )
 from consistent_s3.core.seams import SystemClock
@@ -86,8 +87,16 @@ class Client:
     def writer(self) -> None:
         """Write, delete or undelete something."""
         name, token = self.chance.choice(self.plan.names), self.journal.token()
-        acts = [self._write, self._write_expecting, self._stream, self._delete, self._undelete, self._roll_back]
-        act = self.chance.choices(acts, weights=[40, 25, 10, 15, 20, 5])[0]
+        acts = {
+            self._write: 35,
+            self._write_expecting: 25,
+            self._stream: 10,
+            self._delete: 20,
+            self._undelete: 10,
+            self._roll_back: 5,
+            self._write_in_transaction: 10,
+        }
+        (act,) = self.chance.choices(list(acts), weights=list(acts.values()))
         act(name, token)
 
     def reader(self) -> None:
@@ -104,6 +113,9 @@ class Client:
                 self.journal.end("ok", token="", number=int(deleted[1]) if deleted else 0, deleted=True)
             else:
                 self._note_error("gone", error)
+        except DatabaseError as error:
+            self._note_error("database", error)
+            self._reconnect()
         except Exception as error:  # noqa: BLE001 - told to the test
             self._note_error("surprise", error)
         time.sleep(self.chance.random() * 0.04)  # readers think; else writers would hardly get their turn
@@ -115,6 +127,9 @@ class Client:
             archive = replace(self.storage.archive, clock=Ahead(self.plan.ahead))
             summary = Collector(archive=archive, policy=self.storage.policy).run(dry_run=False)
             self.journal.end("ok", number=summary.deleted, error=str(summary.errors or ""))
+        except DatabaseError as error:
+            self._note_error("database", error)
+            self._reconnect()
         except Exception as error:  # noqa: BLE001 - told to the test
             self._note_error("surprise", error)
         time.sleep(self.chance.random())  # nobody collects all the time
@@ -146,6 +161,8 @@ class Client:
 
     def _delete(self, name: str, token: str) -> None:
         self._change("delete", name, token, lambda: self.storage.delete(name, comment=token))
+        if self.chance.random() < 0.4:
+            self._undelete(name, self.journal.token())
 
     def _undelete(self, name: str, token: str) -> None:
         self._change("undelete", name, token, lambda: self.storage.undelete(name, comment=token))
@@ -167,6 +184,26 @@ class Client:
 
         self._change("write", name, token, roll_back)
 
+    def _write_in_transaction(self, name: str, token: str) -> None:
+        """Save in a transaction of our own, whose commit may give no answer."""
+        using = self.plan.options.get("index_database")
+        if not using:
+            self._write(name, token)
+            return
+
+        def commit() -> Version:
+            version: Version | None = None
+            try:
+                with transaction.atomic(using=using):
+                    version = self._put(name, token)
+            except DatabaseError as error:
+                if version is None:
+                    raise
+                raise OutcomeUnknownError("Our own commit gave no answer.") from error
+            return version
+
+        self._change("write", name, token, commit)
+
     def _put(self, name: str, token: str, expected: int | None = None) -> Version:
         return self.storage.write(name, ContentFile(body_of(token)), expected=expected, comment=token)
 
@@ -181,6 +218,8 @@ class Client:
             self.journal.end("unknown", error=_words(error))
         except ConflictError as error:
             self.journal.end("refused", number=error.actual, error=_words(error))
+        except UploadTooSlowError as error:  # it stood still
+            self._note_error("refused", error)
         except VersionNotFoundError as error:
             self._note_error("gone", error)
         except DatabaseError as error:

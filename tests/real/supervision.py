@@ -63,8 +63,8 @@ class Supervisor:
 
     def kill(self) -> None:
         """Kill somebody: a writer, now and then the collector."""
-        victims = [client for client in self._clients if not client.startswith("reader")]
-        client = self.chance.choice(victims)
+        role = "writer" if self.chance.random() < 0.95 else "collector"
+        client = self.chance.choice([client for client in self._clients if client.startswith(role)])
         pid = self._clients.pop(client)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
