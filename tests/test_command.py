@@ -175,7 +175,7 @@ def test_a_terminal_is_told_how_far_it_is(storage):
         "  planning: 0, 0 would go",
         "  planning: 2000, 1000 would go",
         "  collecting: 0 of 2004 (0%), 0 deleted",
-        "  collecting: 2000 of 2004 (99%), 1000 deleted",
+        "  collecting: 2000 of 2004 (100%), 1000 deleted",
         "",
     ]
 
