@@ -33,6 +33,9 @@ from consistent_s3.core.protocol import Committer, Draft, Learned, NumberStaleEr
 from consistent_s3.core.seams import CommittingIndex, ForgetfulIndex
 from consistent_s3.core.versions import Version
 
+SPREAD = 1_000_000
+"""Up to how far above the newest a number is drawn by a clock that is behind it: a second."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexCommitter(Committer):
@@ -58,6 +61,8 @@ class IndexCommitter(Committer):
         number = next_number(learned.number, numbering=self.numbering, now=self.clock.now())
         if not isinstance(self.index, ForgetfulIndex):
             return self._put_and_advance(name, number, draft, write_id, learned)
+        if number == learned.number + 1:  # our clock is slow, and another slow one must not draw the same
+            number += self.chance.randrange(SPREAD)
         number = self.index.take_turn(name, after=learned.number, number=number, write_id=write_id)
         try:
             return self._put_and_advance(name, number, draft, write_id, learned)

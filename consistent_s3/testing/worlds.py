@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import secrets
 import sys
 import time
@@ -10,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.collector import Collector
@@ -29,7 +30,7 @@ from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.protocol import Timing
 from consistent_s3.core.retention import RetentionPolicy
-from consistent_s3.core.seams import Index, ObjectStore
+from consistent_s3.core.seams import Clock, Index, ObjectStore
 from consistent_s3.core.versions import Version
 from consistent_s3.core.writing import spool
 from consistent_s3.index.listing import ListingIndex
@@ -81,11 +82,33 @@ class Plan:
     """What Redis' index is told about the store; `None` for what is true."""
     crash: float = 0.003
     """Probability that a client dies at a call to the store; another takes its place."""
+    clock_offset: float = 30.0
+    """The most seconds by which the clock of a client is fast or slow."""
     timing: Timing = field(
         default_factory=lambda: Timing(
             write_deadline=timedelta(seconds=60), grace=timedelta(minutes=17), patience=timedelta(seconds=20)
         )
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetClock:
+    """A clock that is fast, or slow."""
+
+    inner: Clock
+    offset: float
+
+    def now(self) -> datetime:
+        """Return the time, as this clock shows it."""
+        return self.inner.now() + timedelta(seconds=self.offset)
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary point."""
+        return self.inner.monotonic() + self.offset
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.inner.sleep(seconds)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,6 +138,7 @@ class World:
         self.plan = plan or Plan()
         self.simulation = Simulation(seed)
         self.chance = self.simulation.chance
+        self.offsets = random.Random(seed)  # noqa: S311 - reproducible on purpose
         self.history = History(time=self.simulation.monotonic)
         self.truth = MemoryObjectStore(clock=self.simulation)
         self.shown = EventuallyConsistent(
@@ -171,8 +195,9 @@ class World:
             steps=self.simulation.steps,
         )
 
-    def archive(self, store: ObjectStore, *, truly: bool = False) -> Archive:
-        """Return an archive as each client has its own; `truly` without faults."""
+    def archive(self, store: ObjectStore, *, truly: bool = False, offset: float = 0.0) -> Archive:
+        """Return an archive as each client has its own; `truly` without faults; `offset` seconds ahead of the time."""
+        clock = OffsetClock(inner=self.simulation, offset=offset)
         layout = Layout(location="media")
         index: Index
         if self.plan.index == "listing":
@@ -186,7 +211,7 @@ class World:
                 timeout=self.plan.pointer_timeout,
                 strong_listing=not self.plan.profile.list_delay if strong is None else strong,
                 chance=self.chance,
-                clock=self.simulation,
+                clock=clock,
             )
         else:
             index = self.rows if truly else self.database
@@ -195,14 +220,15 @@ class World:
             index=index,
             layout=layout,
             timing=self.plan.timing,
-            clock=self.simulation,
+            clock=clock,
             chance=self.chance,
             numbering=Numbering.CLOCK if self.plan.index == "redis" else Numbering.SEQUENCE,
         )
 
     def _client(self, name: str, kind: str, operations: int) -> None:
         """Add a client; when it dies, another goes on with what it left undone."""
-        archive, left = self.archive(self.scheduled), [operations]
+        offset = self.plan.clock_offset * (2 * self.offsets.random() - 1)
+        archive, left = self.archive(self.scheduled, offset=offset), [operations]
 
         def work() -> None:
             finished = False
@@ -308,16 +334,19 @@ class World:
 SAFE = {
     "listing": ("modern S3",),
     "database": tuple(profile.name for profile in PROFILES),
+    "redis": tuple(profile.name for profile in PROFILES if profile.ordered),
 }
 """On which stores each index is right. Elsewhere it must be refused."""
 
 
 def pairings() -> Iterator[Plan]:
-    """Yield a plan for each index and each store on which it is right."""
+    """Yield a plan for each index and each store on which it is right; two for Redis, which may be emptied often."""
     for index, names in SAFE.items():
         for profile in PROFILES:
             if profile.name in names:
                 yield Plan(index=index, profile=profile)
+                if index == "redis":
+                    yield Plan(index=index, profile=profile, pointers_lost=0.02)
 
 
 def plan_of(seed: int) -> Plan:
