@@ -25,6 +25,7 @@ from consistent_s3.core.collector import Collector, Limits
 from consistent_s3.core.errors import ConsistentS3Error, StoreError
 from consistent_s3.core.fates import Fate, Summary
 from consistent_s3.core.pace import Pace
+from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.core.seams import EnumeratingIndex
 from consistent_s3.core.span import Span
 from consistent_s3.core.survey import IndexSurvey, ListingSurvey, Survey
@@ -163,7 +164,8 @@ def settle(run: CollectionRun, storage: ConsistentS3Storage) -> int:
     if run.slices.filter(finished=None, sweeps=run.state == State.SWEEPING).exists():
         return 0
     if run.state == State.SWEEPING:
-        end(run, State.DONE, uploads_aborted=_abort_unfinished(storage))
+        aborted = _abort_unfinished(storage)
+        end(run, State.DONE, _frees_nothing(storage), uploads_aborted=aborted)
         return 0
     planned = totals(run)
     if run.dry_run:
@@ -360,12 +362,25 @@ def _abort_unfinished(storage: ConsistentS3Storage) -> int:
     return aborted
 
 
+def _frees_nothing(storage: ConsistentS3Storage) -> str:
+    """Return a warning if the bucket keeps what is deleted."""
+    store = storage.make_object_store()
+    if not (isinstance(store, S3ObjectStore) and store.keeps_deleted()):
+        return ""
+    return (
+        f"Bucket {storage.bucket_name!r} has versioning of its own: what was deleted is still stored and paid for. "
+        "Suspend it, or let a lifecycle rule expire noncurrent versions."
+    )
+
+
 def _log(run: CollectionRun, counted: Summary) -> None:
     logger.info(
         "%(what)s %(alias)s: %(deleted)d of %(scanned)d keys, %(bytes_freed)d bytes, %(error_count)d errors",
         {"what": "dry run of" if run.dry_run else "collected", "alias": run.storage, **counted.as_dict()},
         extra={"collection": {"run": run.pk, "state": run.state, **counted.as_dict()}},
     )
+    if run.message and run.state == State.DONE:
+        logger.warning("%s: %s", run, run.message)
     for error in counted.errors:
         logger.warning("kept %(key)s: %(code)s %(message)s", error)
 

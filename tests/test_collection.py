@@ -17,6 +17,7 @@ from consistent_s3.clients import shared_client
 from consistent_s3.collection import collect_garbage, storage_aliases, versioned_storage
 from consistent_s3.core.errors import AccessDeniedError, BucketMissingError
 from consistent_s3.core.fates import Fate
+from consistent_s3.models import CollectionRun
 from consistent_s3.runs import Order
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import count_requests
@@ -399,8 +400,20 @@ def test_a_thousand_keys_are_listed_and_deleted_a_request(configure):
         summary = collect_garbage("default", order=Order(max_delete_ratio=1))
 
     assert (summary.scanned, summary.kept, summary.deleted) == (2501, 1, 2500)
-    assert log.counts == {"LIST": 3, "DELETE": 3, "ListMultipartUploads": 1}
+    assert log.counts == {"LIST": 3, "DELETE": 3, "ListMultipartUploads": 1, "GetBucketVersioning": 1}
     assert numbers(storage, "a.txt") == [2501]
+
+
+def test_a_bucket_that_keeps_what_is_deleted_is_warned_of(configure, caplog):
+    storage = configure(keep_last=1)
+    seed(storage, "a.txt", [1, 2], modified=ago(9 * DAY))
+    client = shared_client(storage)
+    client.put_bucket_versioning(Bucket=storage.bucket_name, VersioningConfiguration={"Status": "Enabled"})
+
+    collect_garbage("default")
+
+    assert "has versioning of its own: what was deleted is still stored and paid for." in caplog.text
+    assert CollectionRun.objects.get().message.startswith(f"Bucket '{storage.bucket_name}' has versioning of its own")
 
 
 def test_a_dry_run_only_lists(configure):

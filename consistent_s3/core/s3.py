@@ -282,6 +282,13 @@ class S3ObjectStore:
         except BotoCoreError as error:
             self._translate(error, f"abort the upload of {key!r}")
 
+    def keeps_deleted(self) -> bool:
+        """Return whether the bucket's own versioning keeps what is deleted; false where nobody may say."""
+        try:
+            return self.client.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled"
+        except FAILURES:
+            return False
+
     def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
         """Send one ListMultipartUploads for every 1,000 uploads."""
         try:

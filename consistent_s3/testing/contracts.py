@@ -386,6 +386,43 @@ class ObjectStoreContract:
         with pytest.raises(StoreError):
             store.put_part(f"{prefix}a", upload_id, 2, b"x")
 
+    def test_uploads_are_told_until_they_are_completed_or_aborted(self, store: ObjectStore, prefix: str) -> None:
+        """The collector throws away what nobody finishes."""
+        completed = store.begin_upload(f"{prefix}a", attributes=Attributes())
+        aborted = store.begin_upload(f"{prefix}b", attributes=Attributes())
+        left = store.begin_upload(f"{prefix}c", attributes=Attributes())
+        before = [(upload.key, upload.upload_id) for upload in store.unfinished(prefix)]
+
+        store.complete_upload(f"{prefix}a", completed, [store.put_part(f"{prefix}a", completed, 1, b"x")])
+        store.abort_upload(f"{prefix}b", aborted)
+
+        (after,) = store.unfinished(prefix)
+        assert before == [(f"{prefix}a", completed), (f"{prefix}b", aborted), (f"{prefix}c", left)]
+        assert (after.key, after.upload_id) == (f"{prefix}c", left)
+        assert after.begun.tzinfo is not None
+        assert list(store.unfinished(f"{prefix}nobody")) == []
+        store.abort_upload(f"{prefix}c", left)
+
+    # Moving to another storage class
+
+    def test_moved_object_keeps_its_bytes_and_its_attributes(self, store: ObjectStore, prefix: str) -> None:
+        """Promise 2: only the metadata are others."""
+        attributes = Attributes(metadata={"v-id": "1"}, content_type="text/plain", content_encoding="gzip")
+        put(store, f"{prefix}a", b"some bytes", attributes=attributes)
+
+        receipt = store.move(f"{prefix}a", "STANDARD", metadata={"v-id": "1", "v-class": "STANDARD"})
+
+        head = store.head(f"{prefix}a")
+        assert read(store.get(f"{prefix}a")) == b"some bytes"
+        assert dict(head.metadata) == {"v-id": "1", "v-class": "STANDARD"}
+        assert (head.content_type, head.content_encoding) == ("text/plain", "gzip")
+        assert head.info.etag == receipt.etag
+
+    def test_missing_object_cannot_be_moved(self, store: ObjectStore, prefix: str) -> None:
+        """Promise 2."""
+        with pytest.raises(KeyMissingError):
+            store.move(f"{prefix}a", "STANDARD", metadata={})
+
 
 def put(
     store: ObjectStore,
