@@ -119,10 +119,11 @@ class Eraser:
 
         Before the objects go: should we die in between, they are strays, which an erasure or the collector takes.
         """
-        holding, index = self.holding(), self.archive.index
+        index = self.archive.index
         if not isinstance(index, CommittingIndex) or index.lists_names:
-            return _Doomed(tombstone=tombstone, orphans_before=orphans_before, holding=holding)
+            return _Doomed(tombstone=tombstone, orphans_before=orphans_before, holding=self.holding())
         committed = index.committed([self.name])[self.name]
+        holding = self.holding()
         under = [version for version in committed if version.number < tombstone.number]
         held = [version for version in under if holding.why(version.number)]
         self.held.update((version.number, holding.why(version.number)) for version in held)

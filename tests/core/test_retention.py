@@ -579,7 +579,7 @@ def test_after_a_sweep_nothing_more_goes_but_the_tombstone(
     again = going(left, policy, deleted=deleted)
 
     assert again == set() or (deleted and len(left) == 1 and again == {len(versions)})
-    assert going(without(left, again), policy, deleted=False) == set()
+    assert going(without(left, again), policy, deleted=deleted) == set()
 
 
 @given(SKEWED, SEVERAL, ANY, st.floats(min_value=0, max_value=400))
