@@ -14,7 +14,8 @@ from django.core.management import CommandError, call_command
 
 from consistent_s3 import probe as faces
 from consistent_s3.clients import shared_client
-from consistent_s3.core.errors import StoreError
+from consistent_s3.core.errors import AnswerLostError, StoreError
+from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.core.suitability import QUESTIONS, Held
 from consistent_s3.probe import S3Extras, configured_mode, probe_of
 from consistent_s3.storage import ConsistentS3Storage
@@ -169,6 +170,23 @@ def test_keys_that_cannot_be_deleted_are_told(storage, monkeypatch):
         f"default: {left} keys could not be deleted, delete what lies below that directory yourself: 'files/.cons"
     )
     assert "  listing: not decided (list-forgets)" in said.splitlines()
+
+
+def test_puts_that_may_yet_land_are_told(storage, monkeypatch):
+    def put(store: S3ObjectStore, key: str, body: Any, **options: Any) -> Any:
+        if "/empty/" in key:
+            raise AnswerLostError("Lost.")
+        return real(store, key, body, **options)
+
+    real = S3ObjectStore.put
+    monkeypatch.setattr(S3ObjectStore, "put", put)
+
+    _, errors = probe(ends_well=False)
+
+    said = re.fullmatch(
+        r"default: 1 puts were never answered\. Look below files/\.consistent-s3-probe-\w+/ in 15 minutes\.\n", errors
+    )
+    assert said
 
 
 def refuse(*_: Any) -> Any:

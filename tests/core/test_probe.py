@@ -202,6 +202,20 @@ def repeats_pages(inner: Any, prefix: str, *, token: str = "", **options: Any) -
     return inner.list(prefix, **options)
 
 
+def begins_too_late(inner: Any, prefix: str, *, start_after: str = "", **options: Any) -> Any:
+    page = inner.list(prefix, start_after=start_after, **options)
+    return replace(page, objects=page.objects[1:]) if start_after else page
+
+
+def loses_a_directory(inner: Any, prefix: str, **options: Any) -> Any:
+    page = inner.list(prefix, **options)
+    return replace(page, prefixes=page.prefixes[1:])
+
+
+def without_media_type(key: str, data: bytes, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    return data, {**options, "attributes": replace(options["attributes"], content_type="application/octet-stream")}
+
+
 def refuses_missing(inner: Any, keys: Any) -> Any:
     missing = [key for key in keys if key not in inner.keys]
     inner.delete(keys)
@@ -272,6 +286,24 @@ BROKEN = [
         {"start-after": ("no", "6 keys came that lie before it.")},
         ["database"],
         id="ignores StartAfter",
+    ),
+    pytest.param(
+        broken("list", begins_too_late),
+        {"start-after": ("no", "1 keys that lie after it did not come.")},
+        ["database"],
+        id="begins one key after StartAfter",
+    ),
+    pytest.param(
+        broken("list", loses_a_directory),
+        {"delimiter": ("no", "1 of 3 entries did not come.")},
+        ["database"],
+        id="loses a folded directory",
+    ),
+    pytest.param(
+        put_with(without_media_type),
+        {"stored": ("no", "The media type text/x-probe came back as 'application/octet-stream'.")},
+        [],
+        id="forgets the media type",
     ),
     pytest.param(
         list_with(delimiter=""),
@@ -589,6 +621,19 @@ def test_puts_that_were_never_answered_are_told_since_they_may_yet_land(memory, 
     report = probe_of(broken("put", put)(memory), clock).run()
 
     assert report.may_land == (f"{report.prefix}empty/empty",)
+
+
+@pytest.mark.parametrize("error", [AnswerLostError("Lost."), UnreachableError("Gone.")], ids=["lost", "unreachable"])
+def test_a_long_key_without_an_answer_is_unknown_and_not_refused(error, memory, clock):
+    def put(inner: Any, key: str, body: Any, **options: Any) -> Any:
+        if len(key) > 1000:
+            raise error
+        return inner.put(key, body, **options)
+
+    report = probe_of(broken("put", put)(memory), clock).run()
+
+    assert told(report) == {"long-key": ("unknown", str(error))}
+    assert bool(report.may_land) == isinstance(error, AnswerLostError)
 
 
 def test_keys_whose_puts_were_refused_are_not_left_behind(memory, clock):
