@@ -519,6 +519,17 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next(storage, monkeypatch
     assert (receipt.versions, len(keys(storage))) == (1, 1)
 
 
+def test_nothing_is_collected_in_a_transaction(storage):
+    write(storage, b"1")
+    write(storage, b"2")
+    backdate(storage)
+
+    with pytest.raises(PolicyError, match="collect outside of transactions"), transaction.atomic(using=ALIAS):
+        collect(storage, keep_last=1)
+
+    assert (numbers(storage), len(keys(storage))) == ([2, 1], 2)
+
+
 def test_nothing_is_erased_in_a_transaction(storage):
     write(storage, b"one")
 

@@ -27,6 +27,8 @@ from consistent_s3.core.numbers import MAX_NUMBER
 from consistent_s3.core.versions import Details, KnownDetails, Version
 from consistent_s3.models import StoredObject, StoredPlace, StoredVersion, digest
 
+NO_ROLLBACK = "Objects cannot be brought back by a rollback: erase and collect outside of transactions."
+
 _OF_DETAILS = (
     "write_id",
     "tombstone",
@@ -158,13 +160,17 @@ class DatabaseIndex:
         return found["low"] or 0, found["high"] or 0
 
     def superseded(self, versions: Sequence[Version]) -> set[str]:
-        """Return the keys of those versions that may still go: one query."""
+        """Return the keys of those versions that may still go: one query.
+
+        Raises: `PolicyError` inside a transaction, which could be rolled back after the objects are gone.
+        """
         rows = StoredVersion.objects.using(self.using).filter(
             key__in=[version.key for version in versions],
             stored_object__digest__in={digest(self.place, version.name) for version in versions},
         )
         rows = rows.exclude(number=models.F("stored_object__newest"), tombstone=False)
-        return set(rows.values_list("key", flat=True))
+        with self._durable(NO_ROLLBACK):
+            return set(rows.values_list("key", flat=True))
 
     def known(self, keys: Mapping[str, Sequence[str]]) -> set[str]:
         """Return which keys are those of committed versions, large bodies included: one query."""
@@ -211,7 +217,7 @@ class DatabaseIndex:
         """
         keys = [version.key for version in versions]
         names = {digest(self.place, version.name) for version in versions}
-        with self._durable("Objects cannot be brought back by a rollback: erase and collect outside of transactions."):
+        with self._durable(NO_ROLLBACK):
             objects = StoredObject.objects.using(self.using).filter(digest__in=names)
             list(objects.select_for_update().order_by("pk"))  # nobody writes these names meanwhile
             rows = StoredVersion.objects.using(self.using).filter(key__in=keys, stored_object__digest__in=names)
