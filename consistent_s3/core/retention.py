@@ -146,7 +146,7 @@ def all_of(policies: Iterable[RetentionPolicy]) -> RetentionPolicy:
 
     Versions are archived when all want it, and then as the last of them says.
     """
-    distinct = tuple(dict.fromkeys(replace(one, also=()) for policy in policies for one in policy.each))
+    distinct = tuple(dict.fromkeys(one for policy in policies for one in policy.each))
     if len(distinct) == 1:
         return distinct[0]
     latest: RetentionPolicy | None = distinct[0]
@@ -221,7 +221,8 @@ def plan(
     total: every version gets a decision with a reason.
     """
     decisions: list[Decision] = []
-    tiers = {tier for one in policy.each for tier in one.tiers}
+    policies = policy.each
+    tiers = {tier for one in policies for tier in one.tiers}
     standing = _standing(history, tiers, now, deleted=deleted) if tiers else frozenset()
     going = Reason.DELETED if deleted else Reason.SUPERSEDED
     keeps_everything = policy.keeps_everything
@@ -233,7 +234,7 @@ def plan(
         age = now - max(_superseding(history[position - 1]), version.modified)
         keep = _fixed(version, keeps_everything=keeps_everything)
         if keep is None:
-            keep = _keeps(position, age, policy, stands=position in standing, deleted=deleted)
+            keep = _keeps(position, age, policies, stands=position in standing, deleted=deleted)
         if keep is None and age < grace:
             keep = Reason.GRACE
         decisions.append(
@@ -263,11 +264,13 @@ def _fixed(version: Kept, *, keeps_everything: bool) -> Reason | None:
     return Reason.REFERENCED if version.referenced else None
 
 
-def _keeps(position: int, age: timedelta, policy: RetentionPolicy, *, stands: bool, deleted: bool) -> Reason | None:
-    for one in policy.each:
-        if one.keep_last is not None and not deleted and position < one.keep_last:
+def _keeps(
+    position: int, age: timedelta, policies: Sequence[RetentionPolicy], *, stands: bool, deleted: bool
+) -> Reason | None:
+    for policy in policies:
+        if policy.keep_last is not None and not deleted and position < policy.keep_last:
             return Reason.KEEP_LAST
-        if one.keep_for is not None and age < one.keep_for:
+        if policy.keep_for is not None and age < policy.keep_for:
             return Reason.KEEP_FOR
     return Reason.TIER if stands else None
 
