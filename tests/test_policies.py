@@ -135,6 +135,14 @@ def test_field_without_a_policy_has_its_say_for_the_names_that_it_shares(configu
     assert kept_by(policy_of(storage, "documents/own.txt")) == ({2} if callable(upload_to) else {2, 9})
 
 
+def test_row_that_is_pinned_to_nothing_has_its_say(configure, give):
+    storage = configure()
+    give(Document, retention={"keep_last": 2})
+    Contract.objects.create(file="documents/a.txt", file_version=None)
+
+    assert kept_by(policy_of(storage, "documents/a.txt")) == {2, 9}
+
+
 def test_row_that_its_manager_hides_has_its_say(configure, give):
     storage = configure()
     give(Report, retention={"keep_last": 2}, upload_to="")
