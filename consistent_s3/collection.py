@@ -62,6 +62,29 @@ def collect_garbage(
     left.
     """
     run = begin(alias, order or Order(dry_run=dry_run))
+    return _to_its_end(run, alias, tell=tell, progress=progress)
+
+
+def go_on(
+    run: CollectionRun,
+    *,
+    tell: Callable[[Fate], object] | None = None,
+    progress: Callable[[CollectionRun], object] | None = None,
+) -> Summary:
+    """Go on with a run that somebody has begun, to its end, in this process; as `collect_garbage`.
+
+    `tell` hears of what is left. Raises: as `collect_garbage`.
+    """
+    return _to_its_end(run, run.storage, tell=tell, progress=progress)
+
+
+def _to_its_end(
+    run: CollectionRun,
+    alias: str,
+    *,
+    tell: Callable[[Fate], object] | None,
+    progress: Callable[[CollectionRun], object] | None,
+) -> Summary:
     storage = versioned_storage(alias)
     try:
         while run.is_active:

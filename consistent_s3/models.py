@@ -172,6 +172,10 @@ class CollectionRun(models.Model):
         verbose_name = _("collection")
         verbose_name_plural = _("collections")
         ordering = ["-pk"]
+        permissions = [
+            ("start_collection", _("Can plan collections, and carry out what was planned")),
+            ("stop_collection", _("Can stop collections")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.storage} {self.pk}"

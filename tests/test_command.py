@@ -12,8 +12,10 @@ import pytest
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
+from consistent_s3 import runs
 from consistent_s3.clients import shared_client
 from consistent_s3.management.commands.consistent_s3 import Command
+from consistent_s3.models import CollectionRun
 from consistent_s3.storage import ConsistentS3Storage
 from tests.archive.models import Contract
 from tests.projects import run_django, run_python, write_settings
@@ -367,3 +369,54 @@ def test_a_process_whose_database_has_no_tables_deletes_nothing_and_says_so(stor
     assert run.returncode == 1
     assert run.stderr == f"default: no such table: consistent_s3_collectionrun\nCommandError: {FAILED}\n"
     assert numbers(storage, "a.txt") == [3, 2, 1]
+
+
+# Runs that somebody else has begun
+
+
+def begun(storage: ConsistentS3Storage, **order: Any) -> CollectionRun:
+    return runs.begin("default", storage, runs.Order(**order))
+
+
+def test_a_run_is_gone_on_with_as_it_was_begun(storage):
+    run = begun(storage, dry_run=True, started_by="ann")
+
+    said, _ = collect("--run", str(run.pk))
+
+    assert said.splitlines()[:2] == [
+        "default: nothing is deleted, this is a dry run",
+        "  would go  a.txt  version 2  2.0 KB  (superseded, and no rule keeps it)",
+    ]
+    run.refresh_from_db()
+    assert (run.state, run.started_by, run.summary["deleted"]) == ("done", "ann", 2)
+    assert CollectionRun.objects.count() == 1
+
+
+def test_collecting_a_storage_goes_on_with_the_run_that_is_under_way(storage):
+    run = begun(storage, started_by="ann")
+
+    collect("--storage", "default")
+
+    run.refresh_from_db()
+    assert (run.state, CollectionRun.objects.count()) == ("done", 1)
+    assert numbers(storage, "a.txt") == [3]
+
+
+def test_a_run_that_has_ended_or_never_was_is_refused(storage):
+    run = begun(storage)
+    collect("--run", str(run.pk))
+
+    with pytest.raises(CommandError) as ended:
+        call_command("consistent_s3", "collect", "--run", str(run.pk))
+    with pytest.raises(CommandError) as missing:
+        call_command("consistent_s3", "collect", "--run", "999")
+
+    assert str(ended.value) == (f"Run {run.pk} is not under way. It has ended: done. Begin another one without --run.")
+    assert str(missing.value) == "Run 999 is not under way. There is no such run. Begin another one without --run."
+
+
+def test_what_belongs_to_a_new_run_is_not_taken_for_one_that_is_under_way(storage):
+    run = begun(storage, dry_run=True)
+
+    with pytest.raises(CommandError, match="Leave out what belongs to a new one"):
+        call_command("consistent_s3", "collect", "--run", str(run.pk), "--max-delete-ratio", "1")

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 
-from consistent_s3.collection import FAILURES, collect_garbage, storage_aliases
+from consistent_s3.collection import FAILURES, collect_garbage, go_on, storage_aliases
 from consistent_s3.core.fates import Fate, Summary
 from consistent_s3.models import CollectionRun
 from consistent_s3.runs import Order, totals
@@ -19,7 +19,11 @@ HELP = "Delete the versions that the retention policies let go."
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the verb's options."""
-    parser.add_argument("--storage", action="append", metavar="ALIAS", help="A storage, by alias; default: all.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--storage", action="append", metavar="ALIAS", help="A storage, by alias; default: all.")
+    which.add_argument(
+        "--run", type=int, metavar="NUMBER", help="Go on with a run that is under way, as one begun in the admin."
+    )
     parser.add_argument("--dry-run", action="store_true", help="Delete nothing; list what would go, and why.")
     parser.add_argument("--json", action="store_true", help="Print JSON, for scripts.")
     parser.add_argument(
@@ -50,6 +54,7 @@ def handle(
     dry_run: bool,
     json: bool,
     verbosity: int,
+    run: int | None = None,
     max_delete_ratio: float | None = None,
     max_seconds: float | None = None,
     max_objects: int | None = None,
@@ -65,12 +70,16 @@ def handle(
         max_objects=max_objects,
         lists_bucket=lists_bucket,
     )
-    printer = _Printer(command, dry_run=dry_run, as_json=json, verbosity=verbosity)
+    begun = None if run is None else _under_way(run, order)
+    printer = _Printer(command, dry_run=begun.dry_run if begun else dry_run, as_json=json, verbosity=verbosity)
     failed = False
-    for alias in storage or storage_aliases():
+    for alias in [begun.storage] if begun else storage or storage_aliases():
         printer.begin(alias)
         try:
-            summary = collect_garbage(alias, order=order, tell=printer.fate, progress=printer.progress)
+            if begun:
+                summary = go_on(begun, tell=printer.fate, progress=printer.progress)
+            else:
+                summary = collect_garbage(alias, order=order, tell=printer.fate, progress=printer.progress)
         except FAILURES as error:
             printer.failure(alias, error)
             failed = True
@@ -80,6 +89,16 @@ def handle(
     printer.end()
     if failed:
         raise CommandError("Not everything could be collected; see above. Running it again is safe.")
+
+
+def _under_way(number: int, order: Order) -> CollectionRun:
+    if order != Order(started_by=order.started_by):
+        raise CommandError("--run goes on with a run as it was begun. Leave out what belongs to a new one.")
+    run = CollectionRun.objects.filter(pk=number).first()
+    if run is None or not run.is_active:
+        state = "There is no such run" if run is None else f"It has ended: {run.get_state_display()}"
+        raise CommandError(f"Run {number} is not under way. {state}. Begin another one without --run.")
+    return run
 
 
 def _ratio(text: str) -> float:
