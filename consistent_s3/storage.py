@@ -28,7 +28,8 @@ from consistent_s3.assembly import index_kind, make_archive, make_bucket, make_d
 from consistent_s3.attribution import attribute
 from consistent_s3.clients import shared_client
 from consistent_s3.content import Content, begin_upload, put_arguments, taken_in
-from consistent_s3.core.archive import Archive, Erasure
+from consistent_s3.core.archive import Archive
+from consistent_s3.core.erasing import Erasure
 from consistent_s3.core.errors import AlreadyExistsError, InvalidNameError, VersionNotFoundError
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
@@ -38,13 +39,14 @@ from consistent_s3.core.seams import ObjectStore
 from consistent_s3.core.versions import Version
 from consistent_s3.filenames import SuspiciousNameError, alternative, normalized, shortened
 from consistent_s3.files import VersionFile, VersionWriter
+from consistent_s3.holding import HoldsVersions
 from consistent_s3.rules import Rules, rules
 
 if TYPE_CHECKING:
     from consistent_s3.index.database import DatabaseIndex
 
 
-class ConsistentS3Storage(S3Storage):
+class ConsistentS3Storage(HoldsVersions, S3Storage):
     """Keeps every save of a name as a new, immutable version.
 
     Guarantees:
@@ -193,9 +195,12 @@ class ConsistentS3Storage(S3Storage):
         return self.archive.undelete(name, author=who.author, comment=who.comment, extra=put_arguments(self, name))
 
     def erase(self, name: str) -> Erasure:
-        """Remove the bytes of all versions now and for good, whatever the retention policy says; return a receipt."""
+        """Remove the bytes of all versions now and for good, whatever the retention policy says; return a receipt.
+
+        What a hold covers stays, and the receipt says why: there is no way around it but to release the hold.
+        """
         name = self._clean(name)
-        return self.archive.erase(name, extra=put_arguments(self, name))
+        return self.archive.erase(name, holding=lambda: self.holding(name), extra=put_arguments(self, name))
 
     # Django's storage API
 
