@@ -173,7 +173,7 @@ def test_an_expected_number_that_is_current_is_replaced(storage: ConsistentS3Sto
             [],
             3,
             ConflictError,
-            "'a.txt' has no version, but 3 was expected. Undelete it, or write with expected=0.",
+            "'a.txt' has no version, but 3 was expected. Write with expected=0.",
             0,
             id="it never was",
         ),

@@ -8,12 +8,19 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
 from consistent_s3.core.erasing import Eraser, Erasure, Holding
-from consistent_s3.core.errors import AlreadyExistsError, KeyMissingError, VersionNotFoundError
+from consistent_s3.core.errors import (
+    AlreadyExistsError,
+    AnswerLostError,
+    KeyMissingError,
+    UnreachableError,
+    VersionNotFoundError,
+)
 from consistent_s3.core.indexed import IndexCommitter
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
@@ -32,6 +39,9 @@ from consistent_s3.core.seams import (
 )
 from consistent_s3.core.versions import Details, Version, projects_metadata, to_metadata
 from consistent_s3.core.writing import MEMORY, PART, SINGLE_PUT, BodyUpload, Spool, pieces, spool
+
+HINT_PAUSES = (0.05, 0.2, 0.8, 2.0)
+"""Seconds to wait after each put of a hint that had no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,8 +379,17 @@ class Archive:
         return not isinstance(self.index, CommittingIndex) or self.index.lists_names
 
     def _put_hint(self, name: str, attributes: Attributes) -> None:
+        """Put a hint; the same one again when no answer came, since a hint alone deletes nothing."""
         key = self.layout.hint_key(name, self.committer.new_write_id())
-        self.store.put(key, io.BytesIO(), mode=PutMode.OVERWRITE, attributes=attributes)
+        for pause in HINT_PAUSES:
+            with suppress(AnswerLostError):
+                self.store.put(key, io.BytesIO(), mode=PutMode.OVERWRITE, attributes=attributes)
+                return
+            self.clock.sleep(pause * (0.5 + self.chance.random()))
+        raise UnreachableError(
+            f"The store gave no answer to the hint that {name!r} may be deleted, {len(HINT_PAUSES)} times. Nothing "
+            "else was sent, and nothing is deleted. Try again."
+        )
 
     def _write_again(
         self, name: str, reader: VersionReader, *, expected: int | None, details: Details, attributes: Attributes

@@ -246,7 +246,7 @@ class Committer:
             advice = f"Read version {learned.current} and decide again."
         else:
             fact = f"{name!r} was deleted by version {learned.number}" if learned.number else f"{name!r} has no version"
-            advice = "Undelete it, or write with expected=0."
+            advice = f"{'Undelete it, or write' if learned.number else 'Write'} with expected=0."
         raise ConflictError(
             f"{fact}, but {expected} was expected. {advice}", name=name, expected=expected, actual=learned.current
         )

@@ -15,7 +15,6 @@ from consistent_s3.core.collector import Collector
 from consistent_s3.core.errors import (
     AccessDeniedError,
     AlreadyExistsError,
-    AnswerLostError,
     ConflictError,
     DeadlinePassedError,
     KeyMissingError,
@@ -581,7 +580,7 @@ def test_tombstone_may_be_expected_by_its_number(archive: Archive) -> None:
             "",
             1,
             ConflictError,
-            "'a.txt' has no version, but 1 was expected. Undelete it, or write with expected=0.",
+            "'a.txt' has no version, but 1 was expected. Write with expected=0.",
             0,
             id="absent",
         ),
@@ -785,13 +784,49 @@ def test_hint_is_written_before_the_tombstone_and_anew_at_each_attempt(
     assert len(set(log.keys("hint"))) == 2
 
 
-def test_hint_that_cannot_be_written_stops_the_deletion(faulty: Callable[..., Archive], rival: Archive) -> None:
+@pytest.mark.parametrize("lost", [lost_before, lost_after, lands_late], ids=["before", "after", "late"])
+def test_hint_without_an_answer_is_written_again_under_its_key(
+    faulty: Callable[..., Archive], rival: Archive, lost: Fault
+) -> None:
     write(rival, "a.txt", "one")
-    archive = faulty(hint=[fails(AnswerLostError("No answer."))])
+    archive = faulty(hint=[lost] * 3)
 
-    with pytest.raises(AnswerLostError):
+    tombstone = archive.delete("a.txt")
+    log_of(archive).land()
+
+    assert tombstone is not None
+    assert log_of(archive).count("hint") == 4
+    assert len(set(log_of(archive).keys("hint"))) == 1
+    assert (numbers(rival, "a.txt"), rival.listdir("")) == ([2, 1], ([], []))
+
+
+@pytest.mark.parametrize("lost", [lost_before, lost_after], ids=["before", "after"])
+def test_hint_that_never_has_an_answer_stops_the_deletion_and_says_that_nothing_is_deleted(
+    faulty: Callable[..., Archive], rival: Archive, lost: Fault
+) -> None:
+    write(rival, "a.txt", "one")
+    archive = faulty(hint=[lost] * 4)
+
+    with pytest.raises(UnreachableError) as stopped:
         archive.delete("a.txt")
 
+    assert str(stopped.value) == (
+        "The store gave no answer to the hint that 'a.txt' may be deleted, 4 times. Nothing else was sent, and nothing "
+        "is deleted. Try again."
+    )
+    assert (read(rival, "a.txt"), rival.listdir("")) == (b"one", ([], ["a.txt"]))
+    archive.delete("a.txt")
+    assert rival.current("a.txt") is None
+
+
+def test_hint_that_is_refused_stops_the_deletion(faulty: Callable[..., Archive], rival: Archive) -> None:
+    write(rival, "a.txt", "one")
+    archive = faulty(hint=[fails(AccessDeniedError("Refused."))])
+
+    with pytest.raises(AccessDeniedError):
+        archive.delete("a.txt")
+
+    assert log_of(archive).count("hint") == 1
     assert read(rival, "a.txt") == b"one"
 
 
