@@ -210,10 +210,10 @@ class Reindexer:
         for info in every_object(self.archive.store, layout.root):
             summary.scanned += 1
             parsed = layout.parse(info.key)
-            if parsed is None:
-                summary.report(Finding(key=info.key, problem=Problem.FOREIGN))
-            else:
+            if parsed is not None:
                 yield _Object(info, parsed)
+            elif not layout.is_selftest(info.key):
+                summary.report(Finding(key=info.key, problem=Problem.FOREIGN))
 
     def _name(
         self,

@@ -214,6 +214,14 @@ def test_foreign_keys_are_reported_and_left(storage):
     assert (summary.known, summary.complete) == (1, True)
 
 
+def test_the_key_of_the_self_test_is_not_foreign(storage):
+    write(storage, b"one")
+    for key in (storage.archive.layout.selftest_key, "media/.-v-selftest"):
+        storage.archive.store.put(key, io.BytesIO(), **PLAIN)
+
+    assert problems(reindex(storage)) == {}
+
+
 @pytest.mark.parametrize("alias", KINDS, indirect=True)
 def test_on_a_living_database_what_was_rolled_back_is_reported_and_never_becomes_current(storage):
     write(storage, b"one")

@@ -111,6 +111,10 @@ class Layout:
         """Return a key that belongs to no name, to be created again and again: see `selftest`."""
         return f"{self.root}{MARKER}-selftest"
 
+    def is_selftest(self, key: str) -> bool:
+        """Return whether a key is that of a self-test, of this location or of one inside it."""
+        return key.startswith(self.root) and key.rpartition("/")[2] == f"{MARKER}-selftest"
+
     def plain_key(self, name: str) -> str:
         """Return a key that no version of any name ever has."""
         return f"{self.root}{name}"

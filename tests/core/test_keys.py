@@ -140,7 +140,11 @@ def test_folder_that_is_nothing_but_a_marker_is_a_directory(folded: str) -> None
 def test_key_of_the_self_test_belongs_to_no_name(layout: Layout) -> None:
     """So neither the collector nor an erasure takes it, and no reindex or listing shows it."""
     assert layout.parse(LAYOUT.selftest_key) is None
-    assert Layout().parse(Layout().selftest_key) is None
+    assert layout.parse(layout.selftest_key) is None
+    assert layout.is_selftest(layout.selftest_key)
+    assert layout.is_selftest(LAYOUT.selftest_key) == (layout.root in {"", LAYOUT.root})
+    assert not layout.is_selftest(layout.version_key("a.txt", 1))
+    assert not layout.is_selftest(layout.selftest_key + "/a.txt")
 
 
 @pytest.mark.parametrize(
