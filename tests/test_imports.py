@@ -41,6 +41,7 @@ DIRECTION: dict[str, set[str]] = {
     "fieldfiles": CORE | {"files"},
     "fields": CORE | {"fieldfiles", "files", "conf", "rules", "signals", "attribution"},
     "widgets": CORE | {"fieldfiles"},
+    "comparing": CORE | {"comparing"},
     "policies": FACES,
     "journal": CORE | {"models"},
     "runs": FACES | {"journal", "models"},

@@ -1,0 +1,87 @@
+"""What has changed between two versions of a file, in the way that suits what it holds?
+
+1. At most `LIMIT` bytes of each version are read, and nothing larger is ever in memory; what was cut says so.
+2. Versions with one checksum are the same; nothing is read then.
+3. What cannot be shown by its content is compared by size, type and checksum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consistent_s3.comparing.documents import RASTER, facts_and_text, picture_size
+from consistent_s3.comparing.sides import LIMIT, Side
+from consistent_s3.comparing.texts import TextChanges, compare_texts
+from consistent_s3.comparing.values import TableChanges, ValueChanges, compare_json, compare_tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two versions, and what is different; of the contents at most one is set."""
+
+    old: Side
+    new: Side
+    same: bool = False
+    """The bytes are the same."""
+    cut: bool = False
+    """Only the beginning was looked at."""
+    text: TextChanges | None = None
+    values: ValueChanges | None = None
+    table: TableChanges | None = None
+    pictures: bool = False
+    """Both are pictures that a browser can show."""
+    old_size: tuple[int, int] | None = None
+    """Width and height of the older picture."""
+    new_size: tuple[int, int] | None = None
+    facts: tuple[tuple[str, str, str], ...] = ()
+    """What the documents say of themselves: a word, the older value, the newer."""
+    text_is_extracted: bool = False
+    """The text is not the file itself, but was taken out of it."""
+
+    @property
+    def opaque(self) -> bool:
+        """Return whether nothing can be said of the contents but that they differ."""
+        shown = (self.same, self.text, self.values, self.table, self.pictures, self.facts)
+        return not any(bool(one) for one in shown)
+
+
+def compare(old: Side, new: Side) -> Comparison:
+    """Compare two versions. Raises what opening and reading them raises."""
+    checksums = old.version.checksum, new.version.checksum
+    if (checksums[0] and checksums[0] == checksums[1]) or old.version == new.version:
+        return Comparison(old=old, new=new, same=True)
+    if old.media_type in RASTER and new.media_type in RASTER:
+        sizes = picture_size(old.data), picture_size(new.data)
+        return Comparison(old=old, new=new, pictures=True, old_size=sizes[0], new_size=sizes[1])
+    if not (old.is_cut or new.is_cut) and old.data == new.data:
+        return Comparison(old=old, new=new, same=True)
+    texts = old.text(), new.text()
+    if texts[0] is not None and texts[1] is not None:
+        return _of_texts(old, new, texts[0], texts[1])
+    return _of_documents(old, new)
+
+
+def _of_texts(old: Side, new: Side, old_text: str, new_text: str) -> Comparison:
+    cut = old.is_cut or new.is_cut
+    if not cut and ".json" in (old.extension, new.extension) and (values := compare_json(old_text, new_text)):
+        return Comparison(old=old, new=new, values=values)
+    tables = (old.extension, new.extension)
+    if any(one in {".csv", ".tsv"} for one in tables) and (table := compare_tables(old_text, new_text)):
+        return Comparison(old=old, new=new, table=table, cut=cut)
+    return Comparison(old=old, new=new, text=compare_texts(old_text, new_text), cut=cut)
+
+
+def _of_documents(old: Side, new: Side) -> Comparison:
+    """Compare what was taken out of documents; a document that was cut cannot be opened."""
+    if old.is_cut or new.is_cut:
+        return Comparison(old=old, new=new, cut=True)
+    old_facts, old_text = facts_and_text(old.data)
+    new_facts, new_text = facts_and_text(new.data)
+    words = dict.fromkeys([*old_facts, *new_facts])
+    facts = tuple((word, old_facts.get(word, ""), new_facts.get(word, "")) for word in words)
+    if old_text and new_text:
+        return Comparison(old=old, new=new, facts=facts, text=compare_texts(old_text, new_text), text_is_extracted=True)
+    return Comparison(old=old, new=new, facts=facts)
+
+
+__all__ = ["LIMIT", "Comparison", "Side", "compare"]

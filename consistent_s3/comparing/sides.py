@@ -1,0 +1,80 @@
+"""What is compared: two versions of a file, each opened and read at most up to a limit."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from consistent_s3.core.versions import Version
+
+LIMIT = 1024**2
+"""Bytes that are read of one version at most."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Side:
+    """One of the two versions."""
+
+    version: Version
+    open: Callable[[], BinaryIO]
+    """Opens the bytes as the person who saved them had them."""
+    _head: bytes | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Return what the file was called."""
+        return self.version.original_name or posixpath.basename(self.version.name)
+
+    @property
+    def extension(self) -> str:
+        """Return the extension of its name, in lower case, with the dot."""
+        return posixpath.splitext(self.name)[1].lower()
+
+    @property
+    def media_type(self) -> str:
+        """Return its media type without parameters, in lower case."""
+        return self.version.content_type.partition(";")[0].strip().lower()
+
+    @property
+    def head(self) -> bytes:
+        """Return the first `LIMIT` bytes, and one more if there are more."""
+        if self._head is None:
+            with self.open() as file:
+                self._head = file.read(LIMIT + 1)
+        return self._head
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether there is more than is looked at."""
+        return len(self.head) > LIMIT
+
+    @property
+    def data(self) -> bytes:
+        """Return what is looked at."""
+        return self.head[:LIMIT]
+
+    def text(self) -> str | None:
+        """Return it as text, or `None` if it is none. A cut text ends with its last whole line."""
+        data = self.data
+        if self.is_cut:
+            data = data[: data.rfind(b"\n") + 1] or data
+        for encoding in _encodings(data):
+            try:
+                text = data.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            return None if _is_binary(text) else text
+        return None
+
+
+def _encodings(data: bytes) -> tuple[str, ...]:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return ("utf-16",)
+    return ("utf-8-sig", "cp1252")
+
+
+def _is_binary(text: str) -> bool:
+    """Say whether a text has control characters that no text file has."""
+    return any(character < " " and character not in "\t\n\r\f\x1b" for character in text)
