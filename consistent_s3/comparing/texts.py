@@ -125,7 +125,8 @@ def _words(old: str, new: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     """Return two lines in pieces, the changed ones marked; lines that have little in common are changed as a whole."""
     if len(old) + len(new) > 2_000:
         return (Piece(text=old, changed=True),), (Piece(text=new, changed=True),)
-    matcher = difflib.SequenceMatcher(a=_split(old), b=_split(new), autojunk=False)
+    parts = _split(old), _split(new)
+    matcher = difflib.SequenceMatcher(a=parts[0], b=parts[1], autojunk=False)
     if matcher.ratio() < 0.3:
         return (Piece(text=old, changed=True),), (Piece(text=new, changed=True),)
     olds: list[Piece] = []
@@ -133,9 +134,9 @@ def _words(old: str, new: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     for what, a, a_end, b, b_end in matcher.get_opcodes():
         changed = what != "equal"
         if a_end > a:
-            olds.append(Piece(text="".join(matcher.a[a:a_end]), changed=changed))
+            olds.append(Piece(text="".join(parts[0][a:a_end]), changed=changed))
         if b_end > b:
-            news.append(Piece(text="".join(matcher.b[b:b_end]), changed=changed))
+            news.append(Piece(text="".join(parts[1][b:b_end]), changed=changed))
     return tuple(olds), tuple(news)
 
 
