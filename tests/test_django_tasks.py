@@ -46,8 +46,8 @@ if django.VERSION < (6, 0):
         )
 
         assert run.stderr.splitlines()[-1] == (
-            "ImportError: consistent_s3.django_tasks needs django.tasks, which came with Django 6.0. Upgrade Django, or "
-            "collect with Celery (consistent_s3.tasks) or manage.py consistent_s3 collect."
+            "ImportError: consistent_s3.django_tasks needs django.tasks, which came with Django 6.0. Upgrade Django, "
+            "or collect with Celery (consistent_s3.tasks) or manage.py consistent_s3 collect."
         )
 
     def _environment() -> dict[str, str]:

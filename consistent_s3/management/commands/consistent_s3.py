@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from consistent_s3.management.verbs import collect, probe, reindex
+from consistent_s3.management.verbs import collect, install_schedule, probe, reindex
 
-VERBS = {"collect": collect, "probe": probe, "reindex": reindex}
+VERBS = {"collect": collect, "install-schedule": install_schedule, "probe": probe, "reindex": reindex}
 
 
 class Command(BaseCommand):
