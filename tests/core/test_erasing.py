@@ -16,8 +16,8 @@ from consistent_s3.testing.indexes import MemoryIndex
 from tests.core.building import make_archive, numbers, read, write
 from tests.core.faults import Faulty
 
-LARGE = b"0123456789"
-"""More than one put takes here."""
+LARGE = b"0123456789" * 900_000
+"""Uploaded in parts to a key of its own."""
 
 
 @pytest.fixture(params=["listing", "index"])
@@ -144,3 +144,26 @@ def test_erasure_that_was_killed_while_something_is_held_is_finished_by_the_next
     assert numbers(archive, "a.iso") == [4, 2]
     assert sum(memory.head(key).info.size for key in memory.keys) == len(LARGE)
     assert read(archive, "a.iso", 2) == LARGE
+
+
+def test_what_is_put_on_hold_keeps_its_bytes_also_where_no_listing_shows_them(
+    memory: MemoryObjectStore, clock: ManualClock
+) -> None:
+    archive = make_archive(memory, clock, single_put=5, index=MemoryIndex())
+    version = write(archive, "a.iso", LARGE)
+
+    class Blind:
+        """A store whose listings are behind."""
+
+        def list(self, prefix: str, **_: Any) -> Any:
+            return memory.list("nothing/")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(memory, name)
+
+    holding = asked(Holding(), Holding(), Holding(numbers={1: "lawsuit"}))
+
+    receipt = on(archive, Blind()).erase("a.iso", holding=holding)
+
+    assert receipt.held == (HeldVersion(number=1, reason="lawsuit"),)
+    assert {version.key, version.body_key} <= set(memory.keys)
