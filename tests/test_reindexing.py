@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -560,3 +561,54 @@ def backdate(storage: ConsistentS3Storage, *, only: str = "") -> None:
     for name, key in s3_backends[ACCOUNT]["aws"].buckets[storage.bucket_name].keys.items():
         if not only or name == only:
             key.last_modified = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=key.last_modified.tzinfo)
+
+
+class Between:
+    """A store where something happens between a listing and what comes after it."""
+
+    def __init__(self, inner: Any, *, after_listing: Callable[[], object] = lambda: None, hidden: str = "") -> None:
+        self._inner, self._after, self._hidden = inner, after_listing, hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def list(self, *arguments: Any, **options: Any) -> Any:
+        page = self._inner.list(*arguments, **options)
+        self._after()
+        return replace(page, objects=tuple(info for info in page.objects if info.key != self._hidden))
+
+
+def reindex_with(storage: ConsistentS3Storage, **happens: Any) -> Summary:
+    archive = replace(storage.archive, store=Between(storage.archive.store, **happens))
+    return Reindexer(archive=archive, index=storage.make_database_index(archive.layout)).run()
+
+
+def test_what_is_collected_between_the_listing_and_its_head_is_passed_over(storage):
+    write(storage, b"one")
+    version = write(storage, b"two", "b.txt")
+    lose_the_database()
+
+    summary = reindex_with(storage, after_listing=lambda: storage.archive.store.delete([version.key]))
+
+    assert (summary.adopted, summary.problems, summary.complete) == (1, {}, True)
+    assert storage.current("b.txt") is None
+
+
+def test_a_listing_that_does_not_show_an_object_yet_is_no_reason_to_miss_it(storage):
+    version = write(storage, b"one")
+
+    summary = reindex_with(storage, hidden=version.key)
+
+    assert (summary.problems, summary.complete) == ({}, True)
+    assert read(storage) == b"one"
+
+
+def test_an_older_version_without_a_row_is_reported_since_it_may_have_been_collected(storage):
+    first = write(storage, b"one")
+    write(storage, b"two")
+    StoredVersion.objects.using(ALIAS).filter(number=1).delete()
+
+    summary = reindex(storage)
+
+    assert problems(summary) == {first.key: "BEFORE_NEWEST"}
+    assert [version.number for version in storage.history(NAME)] == [2]
