@@ -477,6 +477,19 @@ def test_a_connection_that_breaks_before_the_commit_is_an_error_and_changes_noth
 # Erasing and collecting
 
 
+@on_sqlite
+def test_a_large_version_is_collected_together_with_its_body(storage):
+    for _ in range(2):
+        with storage.open(NAME, "wb") as file:
+            file.write(b"x" * 9 * 1024**2)
+    backdate(storage)
+
+    collect(storage, keep_last=1)
+
+    assert numbers(storage) == [2]
+    assert len(keys(storage)) == 2
+
+
 def test_erasing_forgets_the_rows_and_removes_the_objects_but_keeps_the_tombstone(storage):
     write(storage, b"one")
     write(storage, b"two")

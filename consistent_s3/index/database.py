@@ -174,12 +174,12 @@ class DatabaseIndex:
 
     def known(self, keys: Mapping[str, Sequence[str]]) -> set[str]:
         """Return which keys are those of committed versions, large bodies included: one query."""
-        wanted = [key for some in keys.values() for key in some]
+        wanted = {key for some in keys.values() for key in some}
         rows = StoredVersion.objects.using(self.using).filter(
             models.Q(key__in=wanted) | models.Q(body_key__in=wanted),
             stored_object__digest__in=[digest(self.place, name) for name in keys],
         )
-        return {key for both in rows.values_list("key", "body_key") for key in both if key}
+        return wanted & {key for both in rows.values_list("key", "body_key") for key in both}
 
     def amend(self, version: Version) -> None:
         """Note the ETag and the storage class that a version has now: one query."""
