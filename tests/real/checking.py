@@ -5,7 +5,7 @@ Beside those four, of every name:
 5. A token (a write) has at most one number, and a number one token, in all that anybody was told.
 6. What was refused, or raised a plain error, is never seen and is not in the history.
 7. A write that expected a number lies right above it.
-8. An acknowledged version is in the history, with its bytes, unless its successor is older than grace.
+8. An acknowledged version is in the history and has its bytes, unless its successor is older than grace.
 9. The bytes of a version are those of one write, all of them; those of a restored version are those of its source.
 10. Errors tell the truth: the number that a refusal names was current then; what was gone was superseded for as long as
     grace; there is nothing else.
@@ -26,6 +26,8 @@ from tests.real.clients import origin_of
 from tests.real.journal import Record
 
 INFINITY = float("inf")
+GONE = "gone: "
+"""Begins what is said where bytes cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,11 @@ class Left:
     restored: int
     origin: str
     """The token whose bytes it has; what went wrong if they cannot be read; nothing for a tombstone."""
+
+    @property
+    def has_bytes(self) -> bool:
+        """Return whether its bytes are there: a collector that is killed may leave the row of what it took."""
+        return not self.origin.startswith(GONE)
 
 
 def what_is_left(storage: ConsistentS3Storage, name: str) -> list[Left]:
@@ -59,7 +66,7 @@ def _origin(storage: ConsistentS3Storage, name: str, number: int) -> str:
         with storage.open(name, version=number) as file:
             return origin_of(file.read())
     except ConsistentS3Error as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{GONE}{error}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -211,7 +218,7 @@ class _OfName:
 
     def _missing(self) -> Iterator[str]:
         """What is missing must have been superseded longer than grace ago; S3 tells times in whole seconds."""
-        left = {one.number: one for one in self.left}
+        left = {one.number: one for one in self.left if one.has_bytes}
         latest = self.proof.ended - self.proof.grace + 1
         unknown = sorted(record.began for record in self.unknown.values())
         superseded = INFINITY
@@ -224,7 +231,7 @@ class _OfName:
             superseded = min(superseded, record.began)
 
     def _bytes(self) -> Iterator[str]:
-        seen = [(one.number, one.token, one.origin) for one in self.left if not one.tombstone]
+        seen = [(one.number, one.token, one.origin) for one in self.left if one.has_bytes and not one.tombstone]
         seen += [(read.number, read.token, read.origin) for read in self.records if read.origin]
         origins = {number: origin for number, _, origin in seen}
         restored = {one.number: one.restored for one in self.left}
