@@ -93,6 +93,7 @@ def test_another_location_of_the_bucket_is_not_asked_again(
         other.write(NAME, ContentFile(b"one"))
 
 
+@pytest.mark.django_db  # erasing asks what is held
 @pytest.mark.parametrize(
     "act",
     [

@@ -386,10 +386,8 @@ class Archive:
                 self.store.put(key, io.BytesIO(), mode=PutMode.OVERWRITE, attributes=attributes)
                 return
             self.clock.sleep(pause * (0.5 + self.chance.random()))
-        raise UnreachableError(
-            f"The store gave no answer to the hint that {name!r} may be deleted, {len(HINT_PAUSES)} times. Nothing "
-            "else was sent, and nothing is deleted. Try again."
-        )
+        fact = f"The store gave no answer to the hint that {name!r} may be deleted, {len(HINT_PAUSES)} times."
+        raise UnreachableError(f"{fact} Nothing else was sent, and nothing is deleted. Try again.")
 
     def _write_again(
         self, name: str, reader: VersionReader, *, expected: int | None, details: Details, attributes: Attributes
