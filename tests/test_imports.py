@@ -42,6 +42,8 @@ DIRECTION: dict[str, set[str]] = {
     "fields": CORE | {"fieldfiles", "files", "conf", "rules", "signals", "attribution"},
     "widgets": CORE | {"fieldfiles"},
     "comparing": CORE | {"comparing"},
+    "views": CORE | {"fieldfiles", "files"},
+    "templatetags": CORE,
     "policies": FACES,
     "journal": CORE | {"models"},
     "runs": FACES | {"journal", "models"},

@@ -1,0 +1,143 @@
+"""The history of a file on a project's own pages: as JSON, and each version to download.
+
+    urlpatterns = [
+        path("contracts/<int:pk>/versions/", HistoryView.as_view(model=Contract, field="file", allowed=may_read)),
+        path(
+            "contracts/<int:pk>/versions/<int:number>/",
+            DownloadView.as_view(model=Contract, field="file", allowed=may_read),
+            name="contract-version",
+        ),
+    ]
+
+`allowed(request, row)` says who may see the history of a row. There is no default: nobody forgets to think of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.generic import View
+
+from consistent_s3.core.errors import VersionNotFoundError
+from consistent_s3.core.versions import Version
+from consistent_s3.fieldfiles import VersionedFieldFile
+from consistent_s3.files import VersionFile
+
+PAGE = 50
+"""Versions in one answer."""
+
+
+class FileView(View):
+    """Finds the file of a row for somebody who is allowed to see it. Read-only: GET and HEAD."""
+
+    http_method_names = ["get", "head", "options"]
+    model: type[Model] | None = None
+    queryset: QuerySet[Any] | None = None
+    """The rows to choose from, instead of all of the model."""
+    field: str = ""
+    """The name of the `VersionedFileField`."""
+    allowed: Callable[[HttpRequest, Any], bool] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """Return the view. Raises `ImproperlyConfigured` if it does not know what to show, or to whom."""
+        given = {word: initkwargs.get(word, getattr(cls, word)) for word in ("field", "allowed")}
+        for word, value in given.items():
+            if not value:
+                raise ImproperlyConfigured(f"{cls.__name__} needs {word}=. See the documentation of its module.")
+        return super().as_view(**initkwargs)
+
+    def file(self, request: HttpRequest, pk: Any) -> VersionedFieldFile:
+        """Return the file. Raises `Http404` if there is none, `PermissionDenied`."""
+        rows = self.queryset if self.queryset is not None else self.model
+        if rows is None or self.allowed is None:
+            raise ImproperlyConfigured(f"{type(self).__name__} needs model= or queryset=, and allowed=.")
+        row = get_object_or_404(rows, pk=pk)
+        if not self.allowed(request, row):
+            raise PermissionDenied
+        file = getattr(row, self.field)
+        if not file:
+            raise Http404("The row has no file.")
+        return file  # type: ignore[no-any-return]
+
+
+class HistoryView(FileView):
+    """Answers with the versions of a file, newest first, as JSON.
+
+    `{"name": ..., "versions": [{"number", "modified", "size", "author", "comment", "original_name", "content_type",
+    "deleted", "current", "url"}, ...], "next": ...}`. `next` is what to ask for to get older ones (`?before=`), or
+    `null`. `url` leads to `download`, the name of a URL that takes the row's `pk` and the `number`, if it was given.
+    """
+
+    download: str = ""
+
+    def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Answer."""
+        before = request.GET.get("before", "")
+        if before and not (before.isascii() and before.isdigit()):
+            return HttpResponseBadRequest("before is no number.")
+        file = self.file(request, pk)
+        found: list[Version] = []
+        for version in file.history(before=int(before) if before else None):
+            found.append(version)
+            if len(found) > PAGE:
+                break
+        shown = found[:PAGE]
+        current = shown[0].number if shown and not before and not shown[0].tombstone else None
+        answer = JsonResponse(
+            {
+                "name": file.name,
+                "versions": [self._values(version, pk, current=version.number == current) for version in shown],
+                "next": shown[-1].number if len(found) > PAGE else None,
+            }
+        )
+        answer["Cache-Control"] = "private, no-store"
+        return answer
+
+    def _values(self, version: Version, pk: Any, *, current: bool) -> dict[str, Any]:
+        url = reverse(self.download, args=[pk, version.number]) if self.download and not version.tombstone else None
+        return {
+            "number": version.number,
+            "modified": version.modified.isoformat(),
+            "size": version.size,
+            "author": version.author,
+            "comment": version.comment,
+            "original_name": version.original_name,
+            "content_type": version.content_type,
+            "deleted": version.tombstone,
+            "current": current,
+            "url": url,
+        }
+
+
+class DownloadView(FileView):
+    """Sends one version under its original name, as an attachment that no browser interprets."""
+
+    def get(self, request: HttpRequest, pk: Any, number: int) -> HttpResponse | FileResponse:
+        """Answer."""
+        file = self.file(request, pk)
+        try:
+            return attachment(file.storage.version(str(file.name), number), file.storage)
+        except VersionNotFoundError as error:
+            raise Http404(str(error)) from error
+
+
+def attachment(version: Version, storage: Any) -> FileResponse:
+    """Return an answer that sends a version: nothing in it runs in the origin of the page that links to it."""
+    response = FileResponse(
+        VersionFile(storage, version, "rb"),
+        as_attachment=True,
+        filename=version.original_name or version.name.rpartition("/")[2],
+        content_type="application/octet-stream",
+    )
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cache-Control"] = "private, no-store"
+    return response
