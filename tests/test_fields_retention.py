@@ -59,8 +59,8 @@ def test_field_without_retention_leaves_it_to_the_storage():
             {"grace": 1},
             (
                 "archive.Note.file retention= has 'grace', which counts for a whole storage. Set it in the "
-                "storage's own OPTIONS['retention']; here belong: archive_after, archive_class, keep_for, keep_last, tiers, "
-                "tombstone_for."
+                "storage's own OPTIONS['retention']; here belong: archive_after, archive_class, keep_for, keep_last, "
+                "tiers, tombstone_for."
             ),
         ),
         (
