@@ -7,7 +7,7 @@ objects, or some thousands of several names, and at most a few batches.
    there is one, knows each batch before it goes, so that nothing is counted twice or not at all.
 2. Every error of a batch is per key, kept in the summary, and stops nothing else.
 3. A version that was superseded stays superseded, since the newest number never goes back. What may change is looked up
-   again right before a batch goes: holds, references, and what an index calls newest or committed.
+   again right before a batch goes (see `sweeping`).
 4. A body that no version points to, and a hint for a name that is not deleted, go when older than `grace`. A hint
    outlives the tombstone it announces: it goes in a later run.
 """
@@ -15,29 +15,27 @@ objects, or some thousands of several names, and at most a few batches.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Protocol
 
 from consistent_s3.core.archive import Archive
-from consistent_s3.core.archiving import archive_version
 from consistent_s3.core.deciding import Decider
-from consistent_s3.core.errors import KeyMissingError
 from consistent_s3.core.fates import Fate, Summary
 from consistent_s3.core.pace import Pace
-from consistent_s3.core.retention import Circumstances, Reason, RetentionPolicy
-from consistent_s3.core.seams import DELETE_BATCH, Clock, CommittingIndex, DeleteFailure, EnumeratingIndex
+from consistent_s3.core.retention import Circumstances, RetentionPolicy
+from consistent_s3.core.seams import DELETE_BATCH, Clock
 from consistent_s3.core.span import Span
 from consistent_s3.core.survey import Group, ListingSurvey, Survey
-from consistent_s3.core.versions import Version
+from consistent_s3.core.sweeping import Lookup, Sweeper
 
 NAMES = 500
 """Names whose circumstances are asked for together, unless fewer have `OBJECTS`."""
 OBJECTS = 10_000
 """Objects that wait for a decision, beyond those of one name."""
-
-Lookup = Callable[[Sequence[str]], Mapping[str, Circumstances]]
-"""Answers, for some names, what the project knows of them."""
+PASSED = 100_000
+"""Objects after which a batch goes although it is not full, so that the place that is noted does not lag behind."""
 
 
 class Journal(Protocol):
@@ -54,6 +52,10 @@ class Journal(Protocol):
         """
         ...
 
+    def alive(self) -> None:
+        """Hear that the work goes on; told often."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -62,7 +64,7 @@ class Limits:
     seconds: float | None = None
     """Begun names and batches are finished."""
     objects: int | None = None
-    """Objects to delete at most."""
+    """Objects to delete: the name with the last of them is finished."""
     stop: Callable[[], bool] = lambda: False
     """Asked between batches."""
 
@@ -105,28 +107,43 @@ class Collector:
         instead. Run it again.
         """
         span = span or Span()
-        work = _Work(collector=self, dry_run=dry_run, tell=tell, span=span, journal=journal)
+        limits = limits or Limits()
+        work = _Work(collector=self, dry_run=dry_run, tell=tell, span=span, journal=journal, limits=limits)
         clock = self.archive.clock
         begun = clock.monotonic()
-        limits = limits or Limits()
         if intended:
-            work.finish(intended)
+            work.do_again(intended)
+            if limits.stop():
+                work.summary.rest = span
+                return work.summary
         waiting: list[Group] = []
         objects = 0
         survey = self.survey or ListingSurvey(archive=self.archive, pace=self.pace)
         for group in survey.groups(span):
             waiting.append(group)
-            objects += group.objects
+            objects += group.objects + group.foreign
             if len(waiting) >= NAMES or objects >= OBJECTS:
                 work.decide(survey, waiting)
                 waiting, objects = [], 0
-                if limits.reached(clock, begun, work.summary):
-                    work.finish()
-                    work.summary.rest = replace(span, after=work.end)
-                    return work.summary
+                if work.is_full or limits.reached(clock, begun, work.summary):
+                    return work.break_off()
         work.decide(survey, waiting)
+        if work.is_full:
+            return work.break_off()
         work.finish()
         return work.summary
+
+
+@dataclass(slots=True, kw_only=True)
+class _Decided:
+    """Names that were decided about, of which only the last one may wait for something to be done."""
+
+    queued: int
+    """When so much is done, it is done with them."""
+    end: str
+    """The place after them."""
+    counted: Summary
+    """What they add then."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,62 +155,123 @@ class _Work:
     tell: Callable[[Fate], object] | None
     span: Span
     journal: Journal | None
+    limits: Limits
     summary: Summary = field(init=False)
     end: str = field(init=False)
     """Everything before this place is done."""
     doomed: deque[Fate] = field(default_factory=deque)
     """What is to be done and was not yet."""
-    names: deque[tuple[int, str, Summary]] = field(default_factory=deque)
-    """Names that were decided: when so much is done, it is done with the name, which adds this."""
+    names: deque[_Decided] = field(default_factory=deque)
     queued: int = 0
     swept: int = 0
+    going: int = 0
+    passed: int = 0
+    """Objects that were decided about since something was done."""
+    is_full: bool = False
+    """As much is to go as may."""
+
+    sweeper: Sweeper = field(init=False)
 
     def __post_init__(self) -> None:
+        collector = self.collector
+        self.sweeper = Sweeper(
+            archive=collector.archive, circumstances=collector.circumstances, pace=collector.pace, alive=self._alive
+        )
         self.summary = self._counted()
         self.end = self.span.after
 
     def decide(self, survey: Survey, groups: Sequence[Group]) -> None:
         """Decide about some names, and do at once what fills a batch."""
         survey.complete(groups)
-        known = self.collector.circumstances([group.name for group in groups if group.name]) if groups else {}
-        decider = Decider(archive=self.collector.archive, index_is_complete=self.collector.index_is_complete)
+        collector = self.collector
+        known = collector.circumstances([group.name for group in groups if group.name]) if groups else {}
+        decider = Decider(archive=collector.archive, index_is_complete=collector.index_is_complete, pace=collector.pace)
+        default = Circumstances(policy=collector.policy)
+        expected: list[Fate] = []
         for group in groups:
-            counted = self._counted()
-            counted.scanned = group.foreign
-            counted.names = bool(group.name)
-            default = Circumstances(policy=self.collector.policy)
-            for fate in decider.fates(group, known.get(group.name, default)):
-                if self.tell is not None:
+            if self.is_full:
+                break
+            self._alive()
+            fates = list(decider.fates(group, known.get(group.name, default)))
+            if self.tell is not None:
+                for fate in fates:
                     self.tell(fate)
-                if not fate.goes:
-                    counted.scanned += 1
-                    counted.kept += 1
-                    counted.reasons[fate.reason] += 1
-                if fate.is_work:
-                    self.doomed.append(fate)
-                    self.queued += 1
-            self.names.append((self.queued, group.end, counted))
+            self._take(group, fates)
+            if self.dry_run:
+                expected.extend(fate for fate in fates if fate.is_work)
         while len(self.doomed) >= DELETE_BATCH:
             self._sweep(DELETE_BATCH)
-        self._note(())
-
-    def finish(self, intended: Sequence[Fate] = ()) -> None:
-        """Do all that is left; or what was intended by somebody who was killed."""
-        if intended:
-            self._carry_out(list(intended))
-        elif self.doomed:
+        if self.doomed and self.passed >= PASSED:
             self._sweep(len(self.doomed))
+        self._note(expected)
+
+    def _take(self, group: Group, fates: Sequence[Fate]) -> None:
+        """Count a name that was decided about, and queue what is to be done with it.
+
+        What goes is counted when it went; a dry run does nothing, so it counts all at once.
+        """
+        work = [fate for fate in fates if fate.is_work]
+        going = sum(fate.goes for fate in work)
+        self.going += going
+        self.passed += len(fates) + group.foreign
+        self.is_full = self.limits.objects is not None and self.going >= self.limits.objects
+        waits = bool(work) and not self.dry_run
+        if not waits and self.names and self.names[-1].queued == self.queued:
+            self.names[-1].end = group.end
+            counted = self.names[-1].counted
+        else:
+            counted = self._counted()
+            if waits:
+                self.doomed.extend(work)
+                self.queued += len(work)
+            self.names.append(_Decided(queued=self.queued, end=group.end, counted=counted))
+        counted.scanned += group.foreign + len(fates) - (going if waits else 0)
+        counted.names += bool(group.name)
+        counted.kept += len(fates) - going
+        for fate in fates:
+            if not fate.goes:
+                counted.reasons[fate.reason] += 1
+            elif self.dry_run:
+                counted.deleted += 1
+                counted.bytes_freed += fate.size
+                counted.reasons[fate.reason] += 1
+            if self.dry_run and fate.storage_class:
+                counted.archived += 1
+
+    def finish(self) -> None:
+        """Do all that is left."""
+        if self.doomed:
+            self._sweep(len(self.doomed))
+
+    def break_off(self) -> Summary:
+        """Do what was begun, and return what was counted, with the rest."""
+        self.finish()
+        self.summary.rest = replace(self.span, after=self.end)
+        return self.summary
+
+    def do_again(self, intended: Sequence[Fate]) -> None:
+        """Do what was intended by somebody who was killed. The survey comes to what stays of it, and counts that."""
+        self._carry_out(list(intended), repeat(self._counted()))
 
     def _sweep(self, count: int) -> None:
         batch = [self.doomed.popleft() for _ in range(count)]
-        if self.journal is not None and not self.dry_run:
+        if self.journal is not None:
             self.journal.intend(batch)
+        counts = self._counts(self.swept)
         self.swept += count
-        self._carry_out(batch)
+        self.passed = 0
+        self._carry_out(batch, counts)
 
-    def _carry_out(self, batch: Sequence[Fate]) -> None:
+    def _counts(self, swept: int) -> Iterator[Summary]:
+        """Yield for everything that comes next to be done where its name is counted."""
+        for decided in self.names:
+            yield from repeat(decided.counted, max(decided.queued - swept, 0))
+            swept = max(decided.queued, swept)
+
+    def _carry_out(self, batch: Sequence[Fate], counts: Iterable[Summary]) -> None:
+        """Do it. What stays after all is counted with its name: whoever begins with that again, comes to it again."""
         counted = self._counted()
-        fates = batch if self.dry_run else list(self._really(batch, counted))
+        fates = self.sweeper.carry_out(batch, counts)
         for fate in fates:
             if fate.goes:
                 counted.scanned += 1
@@ -208,109 +286,18 @@ class _Work:
         """Count what is done, and the names that it is done with."""
         counted = counted or self._counted()
         news = bool(fates)
-        while self.names and self.names[0][0] <= self.swept:
-            _, self.end, of_name = self.names.popleft()
-            counted.add(of_name)
+        while self.names and self.names[0].queued <= self.swept:
+            decided = self.names.popleft()
+            self.end = decided.end
+            counted.add(decided.counted)
             news = True
         if self.journal is not None and news:
             self.journal.done(self.end, counted, fates)
         self.summary.add(counted)
 
-    def _really(self, batch: Sequence[Fate], counted: Summary) -> Iterator[Fate]:
-        """Do it, and yield each fate as it turned out."""
-        archive, pace = self.collector.archive, self.collector.pace
-        stays = self._looked_up_again(batch)
-        going = [fate for fate in batch if fate.goes and fate.key not in stays]
-        index = archive.index
-        # An index that can list what it knows forgets afterwards, so that what the store keeps locked stays known.
-        if isinstance(index, CommittingIndex) and not isinstance(index, EnumeratingIndex):
-            index.forget(_versions(going))
-        failures: dict[str, DeleteFailure] = {}
-        for begin in range(0, len(going), DELETE_BATCH):
-            pace.wait()
-            failed = archive.store.delete([fate.key for fate in going[begin : begin + DELETE_BATCH]])
-            failures.update({failure.key: failure for failure in failed})
-        if isinstance(index, EnumeratingIndex):
-            index.forget(_versions([fate for fate in going if fate.key not in failures]))
-        for fate in batch:
-            failure = failures.get(fate.key)
-            if fate.key in stays:
-                yield self._kept(fate, stays[fate.key], counted)
-            elif failure is not None and _is_locked(failure):
-                yield self._kept(fate, Reason.LOCKED, counted)
-            elif failure is not None:
-                counted.add_error(failure.key, failure.code, failure.message)
-                yield self._kept(fate, fate.reason, counted)
-            elif fate.storage_class:
-                yield self._archived(fate, counted)
-            else:
-                yield fate
-
-    def _kept(self, fate: Fate, reason: Reason, counted: Summary) -> Fate:
-        if fate.goes:
-            counted.scanned += 1
-            counted.kept += 1
-            counted.reasons[reason] += 1
-        return replace(fate, goes=False, storage_class="", reason=reason)
-
-    def _archived(self, fate: Fate, counted: Summary) -> Fate:
-        """Move an object to another storage class; one that is gone meanwhile needs none."""
-        index = self.collector.archive.index
-        if fate.version is None or not isinstance(index, EnumeratingIndex):
-            return replace(fate, storage_class="")  # its row is gone meanwhile
-        self.collector.pace.wait()
-        try:
-            moved = archive_version(self.collector.archive.store, fate.version, fate.storage_class)
-        except KeyMissingError as error:
-            counted.add_error(fate.key, "NoSuchKey", str(error))
-            return replace(fate, storage_class="")
-        index.amend(moved)
-        return fate
-
-    def _looked_up_again(self, batch: Sequence[Fate]) -> dict[str, Reason]:
-        """Return which of a batch stay after all, and why."""
-        names = list(dict.fromkeys(fate.name for fate in batch))
-        known = self.collector.circumstances(names)
-        stays: dict[str, Reason] = {}
-        for fate in batch:
-            circumstances = known.get(fate.name)
-            if circumstances is None or not (fate.goes and fate.number):
-                continue
-            if circumstances.holds(fate.number):
-                stays[fate.key] = Reason.HELD
-            elif fate.number in circumstances.referenced:
-                stays[fate.key] = Reason.REFERENCED
-        index = self.collector.archive.index
-        if not isinstance(index, EnumeratingIndex):
-            return stays
-        with_version = [fate for fate in batch if fate.version is not None]
-        superseded = index.superseded(_versions(with_version)) if with_version else set()
-        stays.update({fate.key: Reason.CURRENT for fate in with_version if fate.key not in superseded})
-        others: dict[str, list[str]] = {}
-        for fate in batch:
-            if fate.version is None and fate.reason in _UNKNOWN:
-                others.setdefault(fate.name, []).append(fate.key)
-        if others:
-            going = {version.body_key for version in _versions(batch) if version.key not in stays}
-            stays.update(dict.fromkeys(index.known(others) - going, Reason.COMMITTED))
-        return stays
+    def _alive(self) -> None:
+        if self.journal is not None:
+            self.journal.alive()
 
     def _counted(self) -> Summary:
         return Summary(dry_run=self.dry_run)
-
-
-_UNKNOWN = frozenset({Reason.UNCOMMITTED, Reason.UNREFERENCED_BODY})
-"""What goes because the index does not know it."""
-
-
-def _versions(fates: Sequence[Fate]) -> list[Version]:
-    return [fate.version for fate in fates if fate.version is not None]
-
-
-def _is_locked(failure: DeleteFailure) -> bool:
-    """Return whether the store says that it may not be deleted yet.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html; other stores have their own words.
-    """
-    text = f"{failure.code} {failure.message}".lower()
-    return any(word in text for word in ("object lock", "objectlock", "worm", "legal hold", "retention"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.errors import KeyMissingError
 from consistent_s3.core.fates import Fate
 from consistent_s3.core.numbers import Numbering
+from consistent_s3.core.pace import Pace
 from consistent_s3.core.retention import Circumstances, Kept, Reason, plan
 from consistent_s3.core.seams import ObjectInfo
 from consistent_s3.core.survey import Group
@@ -22,6 +23,7 @@ class Decider:
     archive: Archive
     index_is_complete: bool = True
     """Whether what an index that decides does not know was never saved."""
+    pace: Pace = field(default_factory=Pace)
 
     def fates(self, group: Group, circumstances: Circumstances) -> Iterator[Fate]:
         """Yield the fate of every object of a name.
@@ -88,6 +90,7 @@ class Decider:
         return details is not None and details.tombstone
 
     def _still_newest(self, name: str, number: int) -> bool:
+        self.pace.wait()
         newest = self.archive.newest(name)
         return newest is not None and newest.tombstone and newest.number == number
 
@@ -117,6 +120,7 @@ class Decider:
             yield Fate(name=group.name, key=info.key, size=info.size, goes=goes, reason=reason)
 
     def _details(self, key: str) -> Details | None:
+        self.pace.wait()
         try:
             return from_head(self.archive.store.head(key))
         except KeyMissingError:  # gone meanwhile, or not visible: nothing is decided on it in this run

@@ -16,11 +16,11 @@ class Pace:
     clock: Clock = field(default_factory=SystemClock)
     _next: float = 0.0
 
-    def wait(self) -> None:
-        """Wait until the next request may be sent."""
+    def wait(self, *, requests: int = 1) -> None:
+        """Wait until the next request may be sent, or the next few one after the other."""
         if self.per_second is None:
             return
         now = self.clock.monotonic()
         if self._next > now:
             self.clock.sleep(self._next - now)
-        self._next = max(now, self._next) + 1 / self.per_second
+        self._next = max(now, self._next) + requests / self.per_second

@@ -6,7 +6,7 @@ It is done in one pass: memory holds the objects of one name, and one page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -28,6 +28,12 @@ from consistent_s3.core.versions import Version
 
 PAGE = 500
 """Names that are asked for together."""
+FIRST_PAGE = 50
+"""How many of them at first, when nobody knows how many versions they have."""
+VERSIONS = 5_000
+"""Versions that a page of names should have: names are asked for in smaller pages where they have many."""
+FOREIGN = 5_000
+"""Keys of other software, in a row, that are passed at a time."""
 LEVELS = 12
 """How deep below the location directories are looked into, to find a place to halve."""
 
@@ -110,25 +116,33 @@ class ListingSurvey:
 
     archive: Archive
     pace: Pace = field(default_factory=Pace)
+    alive: Callable[[], object] = lambda: None
+    """Hears of every page."""
 
     def groups(self, span: Span) -> Iterator[Group]:
-        """Yield what is listed of each name."""
-        layout, group, foreign = self.archive.layout, None, 0
+        """Yield what is listed of each name; and what belongs to none, in groups without a name."""
+        layout, group, end = self.archive.layout, None, b""
         for seen, info in self._objects(span):
             parsed = layout.parse(info.key)
             if parsed is None:
-                foreign += 1
+                key = info.key.encode()
+                # What lies between a name's keys is that name's, so that it is passed once, wherever one breaks off.
+                if group is None or (key > end and (group.name or group.foreign >= FOREIGN)):
+                    if group is not None:
+                        yield group
+                    group, end = Group(name="", seen=seen), key
+                if not group.name:
+                    group.end = info.key
+                group.foreign += 1
                 continue
             if group is None or group.name != parsed.name:
                 if group is not None:
                     yield group
                 group = Group(name=parsed.name, seen=seen, end=_end(layout.root, parsed.name))
-            group.foreign, foreign = group.foreign + foreign, 0
+                end = group.end.encode()
             group.add(parsed, info)
         if group is not None:
             yield group
-        if foreign:
-            yield Group(name="", seen=self.archive.clock.now(), end=span.until, foreign=foreign)
 
     def _objects(self, span: Span) -> Iterator[tuple[datetime, ObjectInfo]]:
         """Yield what is listed in a span, each with a moment before it was listed."""
@@ -137,6 +151,7 @@ class ListingSurvey:
             seen = self.archive.clock.now()
             self.pace.wait()
             page = self.archive.store.list(self.archive.layout.root, start_after=span.after, token=token)
+            self.alive()
             for info in page.objects:
                 if until and info.key.encode() > until:
                     return
@@ -151,18 +166,18 @@ class ListingSurvey:
         Asked after the listing: what was committed in between is known, and what is on its way is younger than grace.
         """
         index = self.archive.index
+        groups = [group for group in groups if group.name]
         if not groups or not isinstance(index, CommittingIndex):
             return
         if isinstance(index, ForgetfulIndex):
             self._ask_pointers(groups, index)
             return
-        known = index.committed([group.name for group in groups if group.name])
+        known = index.committed([group.name for group in groups])
         for group in groups:
-            if group.name:
-                listed = group.versions
-                group.commit(list(known[group.name]))
-                keys = {version.key for version in known[group.name]}
-                group.strays = [info for _, info in listed if info.key not in keys]
+            listed = group.versions
+            group.commit(list(known[group.name]))
+            keys = {version.key for version in known[group.name]}
+            group.strays = [info for _, info in listed if info.key not in keys]
 
     def _ask_pointers(self, groups: Sequence[Group], index: ForgetfulIndex) -> None:
         """Where the index remembers only the last versions, they tell what was superseded when, and what is none."""
@@ -201,6 +216,7 @@ class ListingSurvey:
         directory = self.archive.layout.root
         for _ in range(LEVELS):
             inside = span.after.startswith(directory)
+            self.pace.wait()
             page = self.archive.store.list(directory, delimiter="/", start_after=span.after if inside else "")
             entries = [_entry_place(prefix) for prefix in page.prefixes]
             places = sorted({place for place in entries if span.holds(place)}, key=str.encode)
@@ -227,9 +243,11 @@ class IndexSurvey:
         """Yield what the index knows of each name."""
         after = int(span.after or 0)
         until = int(span.until) if span.until else None
+        limit = FIRST_PAGE
         while True:
             seen = self.archive.clock.now()
-            page = self.index.page(after=after, until=until, limit=PAGE)
+            page = self.index.page(after=after, until=until, limit=limit)
+            known = 0
             for place, name, versions in page:
                 group = Group(name=name, seen=seen, end=str(place), by_index=True)
                 group.commit(versions)
@@ -238,10 +256,12 @@ class IndexSurvey:
                     for version in versions
                     if version.body_key != version.key
                 ]
+                known += len(versions)
                 yield group
                 after = place
-            if len(page) < PAGE:
+            if len(page) < limit:
                 return
+            limit = max(1, min(PAGE, 2 * limit, limit * VERSIONS // max(known, 1)))
 
     def complete(self, groups: Sequence[Group]) -> None:
         """Nothing is missing."""
