@@ -19,13 +19,13 @@ class ConsistentS3Config(AppConfig):
         from consistent_s3.checks import (  # noqa: PLC0415 - needs loaded apps
             check_known_to_rows,
             check_plain_file_fields,
+            check_pointers_stay,
             check_probed,
             check_storages,
-            check_unfinished,
         )
 
         checks.register(check_storages, "files")
         checks.register(check_plain_file_fields, "files")
-        checks.register(check_unfinished, "files")
         checks.register(check_probed, "files", deploy=True)
         checks.register(check_known_to_rows, "files", deploy=True)
+        checks.register(check_pointers_stay, "files", deploy=True)

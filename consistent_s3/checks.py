@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from django.apps import apps
@@ -15,9 +15,12 @@ from django.db import DatabaseError
 from django.db.models import FileField
 
 from consistent_s3.collection import check_alone, storage_aliases, versioned_storage
-from consistent_s3.core.errors import StoreError
+from consistent_s3.core.errors import IndexUnavailableError, StoreError
 from consistent_s3.fields import VersionedFileField
 from consistent_s3.storage import ConsistentS3Storage
+
+if TYPE_CHECKING:
+    from consistent_s3.index.redis import RedisIndex
 
 _IN_A_HURRY = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1})
 """A check must not wait for a bucket that is not to be reached."""
@@ -122,23 +125,30 @@ def _resting_on_listings() -> Iterator[CheckMessage]:
             )
 
 
-def check_unfinished(**_: Any) -> list[CheckMessage]:
-    """Warn of an index with known violations of the promise; the README lists them."""
-    return list(_resting_on_redis())
+def check_pointers_stay(**_: Any) -> list[CheckMessage]:
+    """Warn, before a deployment, of a Redis that may throw pointers away."""
+    return list(_with_pointers_that_are_evicted())
 
 
-def _resting_on_redis() -> Iterator[CheckMessage]:
+def _with_pointers_that_are_evicted() -> Iterator[CheckMessage]:
     for alias in storage_aliases():
         try:
-            kind = versioned_storage(alias).index_kind
-        except ImproperlyConfigured:
-            continue  # found by `check_storages`
-        if kind == "redis":
+            storage = versioned_storage(alias)
+            index = storage.archive.index if storage.index_kind == "redis" else None
+            policy = "" if index is None else cast("RedisIndex", index).evicts()
+        except (ImproperlyConfigured, IndexUnavailableError):
+            continue  # found by `check_storages`, or not to be reached from where the check runs
+        if policy:
             yield Warning(
-                f"STORAGES[{alias!r}] has index='redis', which is not finished: two ways are known in which it breaks "
-                "the promise.",
-                hint="Use index='database'. The README's section 'Which index when' says what can happen.",
-                id="consistent_s3.W012",
+                f"The Redis of STORAGES[{alias!r}] has maxmemory-policy {policy!r}: it may throw away what it knows of "
+                + (
+                    "the newest versions, and each such pointer costs one LIST more."
+                    if storage.strong_listing
+                    else "the newest versions, and since strong_listing is False, that makes reads and saves fail "
+                    f"until nothing was thrown away for {storage.pointer_timeout}."
+                ),
+                hint="Set maxmemory-policy to noeviction, or let index_cache name a Redis that caches nothing else.",
+                id="consistent_s3.W014",
             )
 
 

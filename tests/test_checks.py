@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,15 +18,16 @@ from django.test.utils import isolate_apps
 from consistent_s3.checks import (
     check_known_to_rows,
     check_plain_file_fields,
+    check_pointers_stay,
     check_probed,
     check_storages,
-    check_unfinished,
 )
 from consistent_s3.core.seams import Attributes, PutMode
 from consistent_s3.fields import VersionedFileField, VersionedImageField
 from consistent_s3.index.database import DatabaseIndex
 from consistent_s3.storage import ConsistentS3Storage
 from tests.projects import run_django, write_settings
+from tests.redis_server import RedisServer
 
 BACKEND = "consistent_s3.storage.ConsistentS3Storage"
 
@@ -520,23 +521,62 @@ def test_a_database_that_is_not_to_be_reached_is_no_error_of_the_check(settings,
     assert check_known_to_rows() == []
 
 
-def test_the_unfinished_index_is_warned_of(settings):
-    with_options(settings, index="redis")
+@pytest.fixture
+def evicting(settings: Any, redis_server: RedisServer) -> Iterator[None]:
+    """Let a Redis throw away whatever it likes."""
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": redis_server.url}}
+    with redis_server.client as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        yield
+        client.config_set("maxmemory-policy", "noeviction")
 
-    messages = told(check_unfinished())
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("strong", "consequence"),
+    [
+        pytest.param(True, "and each such pointer costs one LIST more.", id="strong"),
+        pytest.param(
+            False,
+            "and since strong_listing is False, that makes reads and saves fail until nothing was thrown away for "
+            "1 day, 0:00:00.",
+            id="weak",
+        ),
+    ],
+)
+def test_a_redis_that_may_throw_pointers_away_is_warned_of(settings, evicting, strong, consequence):
+    with_options(settings, index="redis", strong_listing=strong)
+
+    messages = told(check_pointers_stay())
 
     text = (
-        "STORAGES['default'] has index='redis', which is not finished: two ways are known in which it breaks the "
-        "promise."
+        "The Redis of STORAGES['default'] has maxmemory-policy 'allkeys-lru': it may throw away what it knows of the "
+        f"newest versions, {consequence}"
     )
-    hint = "Use index='database'. The README's section 'Which index when' says what can happen."
-    assert messages == [("consistent_s3.W012", text, hint)]
-    with_options(settings, index="database")
-    assert check_unfinished() == []
+    hint = "Set maxmemory-policy to noeviction, or let index_cache name a Redis that caches nothing else."
+    assert messages == [("consistent_s3.W014", text, hint)]
+
+
+@pytest.mark.service
+def test_a_redis_that_keeps_pointers_is_not_warned_of(settings, evicting, redis_server):
+    with redis_server.client as client:
+        client.config_set("maxmemory-policy", "noeviction")
+    with_options(settings, index="redis")
+
+    assert check_pointers_stay() == []
+
+
+def test_a_redis_that_is_not_to_be_reached_is_no_error_of_the_check(settings):
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
+    with_options(settings, index="redis")
+
+    assert check_pointers_stay() == []
 
 
 def test_a_storage_that_cannot_be_built_is_not_told_twice(settings):
     with_options(settings, index="listing", numbering="nonsense")
 
     assert check_probed() == []
-    assert check_unfinished() == []
+    assert check_pointers_stay() == []

@@ -131,9 +131,7 @@ class PointerIndex(ListingIndex):
             (slot,) = self.kept.peek([name], keep=False)
             if slot.at == str(number):
                 named = self._version(name, slot)
-                if version is not None and (named is None or version.key == named.key):
-                    return version
-                if not self.strong_listing:
+                if not self.strong_listing or (version is not None and named is not None and version.key == named.key):
                     return named
                 # The object is gone, so the pointer is of no use: nobody shall be led by it any more.
                 self.kept.drop(name, slot.at)
@@ -253,9 +251,10 @@ class PointerIndex(ListingIndex):
                 self.kept.drop(version.name, str(version.number))
 
     def trust(self) -> None:
-        """Believe the listing from now on: nothing was written for as long as it takes to settle, or all was reindexed.
+        """Believe the listing from now on: nothing was written for as long as it takes to settle.
 
-        Needed once for a new bucket on a store with a lagging listing, and after Redis lost its data there.
+        Needed once for a new bucket on a store with a lagging listing, and after Redis lost its data there. Only people
+        know that; nothing that reads the listing can find it out, so no command does this by itself.
         """
         self.kept.trust()
 

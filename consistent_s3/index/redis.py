@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -168,31 +169,31 @@ class RedisPointers:
 
     def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
         """Return what is in a slot, and put a claim into an empty one."""
-        return _slot(self._run(_CLAIM, [self._key(name)], claim, _ms(CLAIM), _ms(self._life), int(keep)))
+        return _slot(self._run(_CLAIM, [self.key_of(name)], claim, _ms(CLAIM), _ms(self._life), int(keep)))
 
     def swap(self, name: str, old: str, new: Slot, *, holder: str = "") -> Slot | None:
         """Replace what is in a slot if `old` is there and it is no other's turn."""
         time = _ms(self._life if new.value else CLAIM)
-        found = self._run(_SWAP, [self._key(name)], old, new.at, new.lineage, new.value, time, holder)
+        found = self._run(_SWAP, [self.key_of(name)], old, new.at, new.lineage, new.value, time, holder)
         return None if found is None else _slot(found)
 
     def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
         """Begin a turn."""
-        found = self._run(_TAKE, [self._key(name)], str(after), str(number), holder, _ms(TURN))
+        found = self._run(_TAKE, [self.key_of(name)], str(after), str(number), holder, _ms(TURN))
         return None if found is None else _slot(found)
 
     def give(self, name: str, holder: str) -> None:
         """End a turn."""
-        self._run(_GIVE, [self._key(name)], holder)
+        self._run(_GIVE, [self.key_of(name)], holder)
 
     def peek(self, names: Sequence[str], *, keep: bool) -> Sequence[Slot]:
         """Return what is in some slots."""
-        found = self._run(_PEEK, [self._key(name) for name in names], int(keep), _ms(self._life))
+        found = self._run(_PEEK, [self.key_of(name) for name in names], int(keep), _ms(self._life))
         return [_slot(slot) for slot in found]
 
     def drop(self, name: str, old: str) -> None:
         """Empty a slot if `old` is there."""
-        self._run(_DROP, [self._key(name)], old)
+        self._run(_DROP, [self.key_of(name)], old)
 
     def kept_for(self) -> timedelta:
         """Return since when pointers are kept, by the clock of Redis."""
@@ -209,15 +210,21 @@ class RedisPointers:
         return "" if name == "noeviction" else name
 
     @property
+    def client(self) -> Redis:
+        """Return a client of the Redis."""
+        return self._client()
+
+    @property
     def _guard(self) -> str:
         return f"{PREFIX}:kept:{_digest(self._place)}"
 
-    def _key(self, name: str) -> str:
+    def key_of(self, name: str) -> str:
+        """Return the key of a name's slot."""
         return f"{PREFIX}:newest:{_digest(self._place, name)}"
 
     def _run(self, script: str, keys: Sequence[str], *arguments: str | int) -> Any:
         try:
-            return self._scripts[script](keys=keys, args=arguments, client=self._client())
+            return self._scripts[script](keys=keys, args=arguments, client=self.client)
         except (RedisError, OSError) as error:
             raise IndexUnavailableError(
                 f"Redis, which knows the newest versions, gave no answer: {error}. Nothing is wrong with the files. "
@@ -226,8 +233,15 @@ class RedisPointers:
             ) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedisIndex(PointerIndex):
     """A `PointerIndex` on `RedisPointers`."""
+
+    kept: RedisPointers
+
+    def evicts(self) -> str:
+        """Return the `maxmemory-policy` if it lets Redis throw pointers away, else nothing."""
+        return self.kept.evicts()
 
 
 def _digest(*parts: str) -> str:

@@ -35,7 +35,7 @@ from consistent_s3.core.errors import (
     PreconditionTrippedError,
     StoreError,
 )
-from consistent_s3.core.numbers import MAX_NUMBER
+from consistent_s3.core.keys import Layout
 from consistent_s3.core.seams import (
     Attributes,
     CommittingIndex,
@@ -709,7 +709,7 @@ def a_version(name: str, number: int, *, write_id: str = "", tombstone: bool = F
     return Version(
         name=name,
         number=number,
-        key=f"{name}.-v/{MAX_NUMBER - number:019d}-{write_id}",
+        key=Layout().version_key(name, number, write_id=write_id),
         size=2**41,
         modified=datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
         etag="0a" * 16,
