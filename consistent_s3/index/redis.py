@@ -66,21 +66,22 @@ local slot = look(KEYS[1])
 if slot[1] ~= ARGV[1] or (slot[5] ~= '' and slot[5] ~= ARGV[6]) then
     return slot
 end
-local seconds, words, thin, age = tonumber(time[1]), {{}}, 0, 0
-local function add(word)
-    local since = seconds - tonumber(string.match(word, '%d*$')) + 1
-    if #words < {LINEAGE} then
-        words[#words + 1] = word
-        age = since
-    elseif thin < {CHECKPOINTS} and since >= age * {THIN} then
-        if thin == 0 then words[#words + 1] = '{GAP}' end
-        words[#words + 1] = word
-        thin, age = thin + 1, since
-    end
-end
-for word in string.gmatch(ARGV[3], '%S+') do add(word .. ':' .. time[1]) end
+local seconds, all, words, age = tonumber(time[1]), {{}}, {{}}, 0
+for word in string.gmatch(ARGV[3], '%S+') do all[#all + 1] = word .. ':' .. time[1] end
 for word in string.gmatch(slot[2], '%S+') do
-    if word ~= '{GAP}' then add(word) end
+    if word ~= '{GAP}' then all[#all + 1] = word end
+end
+local function since(word) return seconds - tonumber(string.match(word, '%d*$')) + 1 end
+for position, word in ipairs(all) do
+    local older = all[position + 1]
+    if position <= {LINEAGE} then
+        words[position] = word
+        age = since(word)
+    elseif #words <= {LINEAGE + CHECKPOINTS} and (not older or since(older) > age * {THIN}) then
+        if #words == {LINEAGE} then words[#words + 1] = '{GAP}' end
+        words[#words + 1] = word
+        age = since(word)
+    end
 end
 local lineage = ' ' .. table.concat(words, ' ') .. ' '
 redis.call('HSET', KEYS[1], 'at', ARGV[2], 'lineage', lineage, 'value', ARGV[4], 'holder', '')

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from consistent_s3.core.lineage import Lineage, Link
@@ -17,8 +18,9 @@ from consistent_s3.core.versions import KnownDetails, Version
 LINEAGE = 64
 """Versions that a pointer remembers without a gap."""
 CHECKPOINTS = 64
-"""Versions before them that it remembers, each `THIN` times as old as the one after it."""
+"""Versions before them that it remembers."""
 THIN = 1.25
+"""Nothing before them counts as superseded later than it was by more than a quarter of its age."""
 CLAIM = timedelta(minutes=5)
 """How long a claim lies, and a pointer that says that there is no version."""
 TURN = timedelta(seconds=10)
@@ -132,15 +134,14 @@ def joined(new: str, older: str, now: int) -> str:
     """Return a lineage before an older one: first without a gap, then with gaps that grow with the age."""
     words = [f"{word}:{now}" for word in new.split()] + [word for word in older.split() if word != GAP]
     dense, rest = words[:LINEAGE], words[LINEAGE:]
-    if not rest:
-        return f" {' '.join(dense)} "
-    checkpoints = list(_thinned(rest, now, _age(dense[-1], now)))[:CHECKPOINTS]
-    return f" {' '.join([*dense, GAP, *checkpoints])} "
+    checkpoints = list(_thinned(rest, now, _age(dense[-1], now)))[:CHECKPOINTS] if rest else []
+    return f" {' '.join([*dense, GAP, *checkpoints] if checkpoints else dense)} "
 
 
 def _thinned(words: Sequence[str], now: int, age: float) -> Iterator[str]:
-    for word in words:
-        if _age(word, now) >= age * THIN:
+    """Leave out whatever lies between two words of which the older is not much older."""
+    for word, older in zip_longest(words, words[1:]):
+        if older is None or _age(older, now) > age * THIN:
             age = _age(word, now)
             yield word
 

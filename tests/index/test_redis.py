@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import random
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
@@ -29,11 +31,14 @@ from consistent_s3.core.errors import (
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.seams import Attributes, CommittingIndex, ForgetfulIndex, PutMode, PutReceipt
-from consistent_s3.core.versions import Details, KnownDetails, Version
+from consistent_s3.core.versions import Details, KnownDetails, Version, to_metadata
 from consistent_s3.core.writing import spool
+from consistent_s3.index import redis as redis_index
+from consistent_s3.index.caches import redis_client
 from consistent_s3.index.redis import RedisIndex, RedisPointers
-from consistent_s3.index.slots import Slot, encode
+from consistent_s3.index.slots import TURN, Slot, encode, joined
 from consistent_s3.testing.clocks import ManualClock
+from consistent_s3.testing.contracts import CommittingIndexContract
 from consistent_s3.testing.indexes import MemoryPointers
 from consistent_s3.testing.memory import MemoryObjectStore
 from tests.redis_server import RedisServer
@@ -153,7 +158,7 @@ def test_an_empty_slot_is_never_replaced(pointers):
     assert pointers.peek([NAME], keep=False) == [Slot()]
 
 
-def test_a_pointer_remembers_the_last_64_versions(pointers):
+def test_a_pointer_remembers_the_first_and_the_last_64_versions(pointers):
     pointers.claim(NAME, "?one", keep=False)
     pointers.swap(NAME, "?one", slot(1))
     for number in range(2, 101):
@@ -161,7 +166,7 @@ def test_a_pointer_remembers_the_last_64_versions(pointers):
 
     (found,) = pointers.peek([NAME], keep=False)
 
-    assert [number for number in range(1, 101) if found.remembered().named(number)] == list(range(37, 101))
+    assert [number for number in range(1, 101) if found.remembered().named(number)] == [1, *range(37, 101)]
 
 
 def test_a_slot_is_dropped_only_by_who_saw_what_is_in_it(pointers):
@@ -519,3 +524,313 @@ def test_a_redis_that_is_emptied_again_and_again_loses_no_acknowledged_write(arc
     assert written
     assert {version.number for version in written} <= kept
     assert archive.newest(NAME).number == max(kept)
+
+
+# Turns
+
+
+def turn(pointers: Any, after: int, number: int, holder: str) -> tuple[str, str, str] | None:
+    """Take a turn; None if it was taken, else what was in the way."""
+    found = pointers.take(NAME, after, number, holder)
+    return None if found is None else (found.at, found.floor, found.holder)
+
+
+@pytest.fixture
+def begun(pointers):
+    """Return pointers of which one names version 5."""
+    pointers.claim(NAME, "?one", keep=False)
+    pointers.swap(NAME, "?one", slot(5))
+    return pointers
+
+
+def test_a_turn_is_taken_by_one_at_a_time_and_again_by_the_same(begun):
+    taken = [turn(begun, 5, 9, "a"), turn(begun, 5, 9, "a"), turn(begun, 5, 10, "b")]
+
+    assert taken == [None, None, ("5", "9", "a")]
+
+
+def test_no_turn_is_taken_after_another_number_nor_without_a_pointer(begun):
+    assert turn(begun, 4, 9, "a") == ("5", "", "")
+    begun.drop(NAME, "5")
+    assert turn(begun, 5, 9, "a") == ("", "", "")
+
+
+def test_the_numbers_of_turns_grow_also_after_a_turn_came_to_nothing(begun):
+    turn(begun, 5, 100, "a")
+    begun.give(NAME, "a")
+
+    taken = [turn(begun, 5, 99, "b"), turn(begun, 5, 100, "b"), turn(begun, 5, 101, "b")]
+
+    assert taken == [("5", "100", ""), ("5", "100", ""), None]
+
+
+def test_a_turn_is_ended_only_by_its_holder(begun):
+    turn(begun, 5, 9, "a")
+    begun.give(NAME, "b")
+
+    assert turn(begun, 5, 10, "b") == ("5", "9", "a")
+
+
+def test_during_a_turn_nobody_else_moves_the_pointer(begun):
+    turn(begun, 5, 9, "a")
+
+    refused = begun.swap(NAME, "5", slot(10), holder="b")
+    accepted = begun.swap(NAME, "5", slot(9), holder="a")
+
+    assert refused is not None
+    assert (refused.at, refused.holder, accepted) == ("5", "a", None)
+    assert turn(begun, 9, 10, "b") is None
+
+
+def test_a_turn_of_which_nothing_is_heard_is_over_after_a_while(begun, request, monkeypatch):
+    monkeypatch.setattr(redis_index, "TURN", timedelta(milliseconds=1))
+    turn(begun, 5, 9, "a")
+    if isinstance(begun, MemoryPointers):
+        begun.clock.sleep(TURN.total_seconds())
+    else:
+        Patience(until=lambda: begun.peek([NAME], keep=False)[0].holder == "")
+
+    assert turn(begun, 5, 10, "b") is None
+
+
+class Patience:
+    """Asks until something is so, at most ten thousand times."""
+
+    def __init__(self, *, until: Callable[[], bool]) -> None:
+        assert any(until() for _ in range(10_000))
+
+
+def test_a_turn_comes_with_a_greater_number_where_a_slow_clock_draws_one_that_was_given(archive):
+    first = write(archive, b"one")
+    archive.index.take_turn(NAME, after=first.number, number=first.number + 10, write_id="a")
+    archive.index.end_turn(NAME, "a")
+
+    number = archive.index.take_turn(NAME, after=first.number, number=first.number + 1, write_id="b")
+
+    assert number == first.number + 11
+
+
+def test_a_turn_that_is_anothers_is_refused_and_nothing_is_put(archive, store):
+    first = write(archive, b"one")
+    archive.index.take_turn(NAME, after=first.number, number=first.number + 10**9, write_id="a")
+    impatient = replace(archive, timing=replace(archive.timing, patience=timedelta(microseconds=1)))
+
+    with pytest.raises(ConflictError):
+        write(impatient, b"two")
+
+    assert len(store.keys) == 1
+
+
+def test_a_writer_that_lost_its_turn_waits_for_what_comes_of_the_other(archive, client, store):
+    first = write(archive, b"one")
+    mine = first.number + 10**9
+    archive.index.take_turn(NAME, after=first.number, number=mine, write_id="a")
+    archive.index.end_turn(NAME, "a")
+    archive.index.take_turn(NAME, after=first.number, number=mine + 1, write_id="b" * 24)
+    other = a_version(mine + 1, "b" * 24)
+    clock = Acting([lambda: archive.index.advance(other, after=first.number)])
+    waiting = replace(archive.index, clock=clock)
+
+    with pytest.raises(NumberTakenError):
+        waiting.advance(a_version(mine, "a" * 24), after=first.number)
+
+    assert clock.acts == []
+    assert archive.index.disowns(a_version(mine, "a" * 24), after=first.number)
+
+
+def test_a_writer_that_lost_its_turn_to_nobodys_write_is_of_unknown_outcome(archive):
+    first = write(archive, b"one")
+    mine = first.number + 10**9
+    archive.index.take_turn(NAME, after=first.number, number=mine + 1, write_id="b" * 24)
+
+    with pytest.raises(OutcomeUnknownError, match="other writers took their turns"):
+        replace(archive.index, clock=Acting([])).advance(a_version(mine, "a" * 24), after=first.number)
+
+
+class Acting(ManualClock):
+    """A clock on which something happens whenever somebody sleeps."""
+
+    def __init__(self, acts: list[Callable[[], object]]) -> None:
+        super().__init__()
+        self.acts = acts
+
+    def sleep(self, seconds: float) -> None:
+        if self.acts:
+            self.acts.pop(0)()
+        super().sleep(seconds)
+
+
+@pytest.mark.parametrize(
+    ("newest", "disowned"),
+    [pytest.param(30, True, id="the pointer is above it"), pytest.param(15, False, id="it is above the pointer")],
+)
+def test_only_what_lies_below_the_pointer_is_thrown_away(archive, newest, disowned):
+    first = write(archive, b"one")
+    archive.index.advance(a_version(first.number + newest), after=first.number)
+
+    assert archive.index.disowns(a_version(first.number + 20, "a" * 24), after=first.number) is disowned
+
+
+def test_nothing_is_thrown_away_once_the_pointer_was_lost(archive, client, store):
+    first = write(archive, b"one")
+    write(archive, b"two")
+    client.flushdb()
+    write(archive, b"three")
+
+    assert not archive.index.disowns(a_version(first.number + 1, "a" * 24), after=first.number)
+
+
+def test_a_write_that_took_longer_than_its_deadline_is_committed_if_nothing_happened(archive, store):
+    write(archive, b"one")
+    clock = ManualClock(time=datetime.now(UTC))
+    slow, store.clock = replace(archive, clock=clock), clock
+    store.after_put = [lambda: clock.advance(timedelta(hours=1))]
+
+    second = write(slow, b"two")
+
+    assert archive.newest(NAME) == second
+
+
+def test_of_what_was_passed_over_nothing_is_shown(archive, store):
+    first = write(archive, b"one")
+    passed = a_version(first.number + 1, "a" * 24)
+    with closing(spool([b"x"])) as body:
+        store.put(passed.key, body.file, mode=PutMode.OVERWRITE, attributes=Attributes())
+    last = write(archive, b"two")
+
+    assert list(archive.history(NAME)) == [last, first]
+    assert archive.index.at(NAME, passed.number) is None
+
+
+# What a lineage remembers
+
+
+def test_of_what_is_long_ago_a_lineage_remembers_less_and_less():
+    lineage = ""
+    for hour in range(2000):
+        lineage = joined(f" {hour + 1}:a ", lineage, hour * 3600)
+
+    remembered = Slot(at="2000", lineage=lineage).remembered()
+
+    ages = [2000 - link.number for link in remembered.links]
+    assert ages[: remembered.dense] == list(range(64))
+    assert all(older <= 1.3 * newer for newer, older in pairwise(ages[63:]))
+    assert ages[-1] == 1999
+    assert len(ages) < 64 + 40
+
+
+def test_redis_and_memory_remember_the_same(client):
+    theirs = RedisPointers(lambda: client, place="same", timeout=DAY)
+    (began, _) = client.time()
+    words = " ".join(f"{number}:a:{began - 60 * (200 - number)}" for number in range(200, 0, -1))
+    theirs.claim(NAME, "?one", keep=False)
+    client.hset(theirs.key_of(NAME), "lineage", words)
+    theirs.swap(NAME, "?one", slot(201, "a"))
+
+    (found,) = theirs.peek([NAME], keep=False)
+
+    now = int(found.lineage.split()[0].rpartition(":")[2])
+    assert found.lineage == joined(" 201:a ", words, now)
+    assert "|" in found.lineage
+
+
+# A Redis that was restarted, or throws things away
+
+
+@pytest.fixture
+def restarting(tmp_path):
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.mark.parametrize("strong", [True, False], ids=["strong listing", "weak listing"])
+def test_a_redis_that_comes_back_without_its_last_writes_is_not_believed(restarting, store, strong):
+    with closing(restarting.client) as client:
+        archive = archive_on(client, store, strong_listing=strong)
+        archive.index.trust()
+        write(archive, b"one")
+        client.save()
+        second = write(archive, b"two")
+        restarting.kill()
+        restarting.start()
+
+        assert client.dbsize() > 0
+        if strong:
+            assert archive.newest(NAME) == second
+        else:
+            with pytest.raises(PointerLostError):
+                archive.newest(NAME)
+
+
+def test_a_replica_that_is_promoted_is_not_believed(restarting, store, tmp_path_factory):
+    with (
+        RedisServer(tmp_path_factory.mktemp("replica")) as other,
+        closing(restarting.client) as client,
+        closing(other.client) as replica,
+    ):
+        first = write(archive_on(client, store), b"one")
+        client.config_set("repl-diskless-sync-delay", 0)
+        replica.replicaof("127.0.0.1", restarting.port)
+        Patience(until=lambda: client.execute_command("WAIT", 1, 100) == 1)
+        Patience(until=lambda: replica.dbsize() > 0)
+        replica.replicaof("NO", "ONE")
+        second = write(archive_on(client, store), b"two")  # which the replica has missed
+
+        found = archive_on(replica, store).newest(NAME)
+
+    assert found == second != first
+
+
+def test_after_an_eviction_a_weak_store_is_not_believed(client, store):
+    archive = archive_on(client, store, strong_listing=False)
+    archive.index.trust()
+    write(archive, b"one")
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.config_set("maxmemory", 1)
+    with suppress(redis.ResponseError):
+        client.set("more", "x")
+    client.config_set("maxmemory", 0)
+    client.config_set("maxmemory-policy", "noeviction")
+
+    with pytest.raises(PointerLostError):
+        archive.newest(NAME)
+
+
+# The contract
+
+
+class _Putting(RedisIndex):
+    """Puts the object of a version before it advances, and deletes what is forgotten, as writer and collector do."""
+
+    def advance(self, version: Version, *, after: int) -> None:
+        self.relearn(version.name)
+        self.take_turn(version.name, after=after, number=version.number, write_id=version.details.write_id)
+        empty = version.tombstone or bool(version.details.body_key)
+        for key in [self.layout.hint_key(version.name, "0" * 24)] if version.tombstone else []:
+            self.store.put(key, io.BytesIO(), mode=PutMode.OVERWRITE, attributes=Attributes())
+        told = Details(write_id=version.details.write_id, tombstone=version.tombstone)
+        with suppress(UnicodeEncodeError):  # a text that only the pointer keeps
+            to_metadata(version.details)
+            told = version.details
+        attributes = Attributes(
+            metadata=to_metadata(told), content_type=told.content_type, content_encoding=told.content_encoding
+        )
+        self.store.put(version.key, io.BytesIO(b"" if empty else b"x"), mode=PutMode.OVERWRITE, attributes=attributes)
+        super().advance(version, after=after)
+
+    def forget(self, versions: Sequence[Version]) -> None:
+        going = [version for version in versions if version.tombstone or version != self.newest(version.name)]
+        super().forget(going)
+        hints = [self.layout.hint_key(version.name, "0" * 24) for version in going if version.tombstone]
+        self.store.delete([*hints, *(version.key for version in going)])
+
+
+BACKENDS = {"Django": "django.core.cache.backends.redis.RedisCache", "django-redis": "django_redis.cache.RedisCache"}
+
+
+class TestRedisIndex(CommittingIndexContract):
+    @pytest.fixture(params=BACKENDS)
+    def index(self, request: pytest.FixtureRequest, settings: Any, redis_server: RedisServer) -> CommittingIndex:
+        settings.CACHES = {"default": {"BACKEND": BACKENDS[request.param], "LOCATION": redis_server.url}}
+        kept = RedisPointers(lambda: redis_client("default", where="here"), place="bucket/", timeout=DAY)
+        return _Putting(store=MemoryObjectStore(), layout=Layout(), kept=kept, timeout=DAY)
