@@ -129,7 +129,7 @@ def check_alone(alias: str) -> None:
     for other_alias in storage_aliases():
         other = versioned_storage(other_alias)
         inside = bucket_of(other) == bucket_of(storage) and root_of(other).startswith(root_of(storage))
-        if inside and (other.rules, other.timing.grace) != (storage.rules, storage.timing.grace):
+        if inside and not policies.keep_alike(other, storage):
             raise ImproperlyConfigured(
                 f"Collecting STORAGES[{alias!r}] would apply its retention to the files of "
                 f"STORAGES[{other_alias!r}], which lie in the same place and have another. Give each a location "

@@ -33,8 +33,9 @@ class HoldsVersions:
         Deleting stays possible, since it loses nothing. Without `author` the one of the surrounding `attribution`
         counts.
 
-        Raises: `VersionNotFoundError` for what is not there; `ValueError` without a reason, and for an end that is
-        over or has no time zone; `TypeError` for an end that is no datetime;
+        Raises: `VersionNotFoundError` for what is not there; `BeingCollectedError` for what a collection is deleting at
+        this moment (a hold in a transaction may be too late for that); `ValueError` without a reason, and for an end
+        that is over or has no time zone; `TypeError` for an end that is no datetime;
         `ImproperlyConfigured` if this app is not installed.
         """
         author = attribute(author, "").author

@@ -4,8 +4,9 @@
    also for one whose location lies above or below, and with any index.
 2. It is asked for in the primary database, never in a replica that lags behind; if that gives no answer, the error is
    raised and nothing goes.
-3. A hold is in force as soon as it is committed. What a collection or an erasure was sending to the store at that very
-   moment may be gone: then `place` finds no version, and refuses.
+3. A hold is in force as soon as it is committed. A collection notes what it is about to delete, and then asks for
+   holds; `place` notes the hold, and then looks for such notes: so either the one sees the hold, or the other refuses.
+   What an erasure was sending to the store at that very moment may be gone: then `place` finds no version, and refuses.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from django.utils import timezone
 from django.utils.timezone import get_default_timezone, is_naive, localtime, make_aware, make_naive
 
 from consistent_s3.core.erasing import Holding
-from consistent_s3.core.errors import VersionNotFoundError
+from consistent_s3.core.errors import ConsistentS3Error, VersionNotFoundError
 from consistent_s3.core.numbers import MAX_NUMBER
-from consistent_s3.models import Hold, digest
+from consistent_s3.models import CollectionSlice, Hold, digest
 
 if TYPE_CHECKING:
     from consistent_s3.storage import ConsistentS3Storage
+
+
+class BeingCollectedError(ConsistentS3Error):
+    """A collection is deleting at this moment what was to be held; nothing was held."""
 
 
 def place(
@@ -51,6 +56,7 @@ def place(
     # Looked up afterwards: what was still there then is not collected any more.
     try:
         _check_there(storage, name, number)
+        _check_not_going(storage, name, number)
     except BaseException:
         made.delete()
         raise
@@ -137,6 +143,19 @@ def _check_there(storage: ConsistentS3Storage, name: str, number: int | None) ->
             raise VersionNotFoundError(f"{name!r} has no versions to hold. Look for a misspelling, or write it first.")
     elif index.at(name, number) is None:
         raise _no_version(name, number)
+
+
+def _check_not_going(storage: ConsistentS3Storage, name: str, number: int | None) -> None:
+    prefix = storage.archive.layout.versions_prefix(name)
+    if number is not None:
+        prefix = storage.archive.layout.number_prefix(name, number)
+    under_way = CollectionSlice.objects.filter(finished=None, sweeps=True).exclude(intended=[])
+    for batch in under_way.values_list("intended", flat=True):
+        if any(key.startswith(prefix) for _, _, key, *_ in batch):
+            raise BeingCollectedError(
+                f"{name!r} is being collected at this moment, and what goes cannot be held any more. Look at its "
+                "history and try again in a minute."
+            )
 
 
 def _no_version(name: str, number: object) -> VersionNotFoundError:

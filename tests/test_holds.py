@@ -12,12 +12,15 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from moto.s3.models import s3_backends
 
-from consistent_s3 import attribution
+from consistent_s3 import attribution, runs
 from consistent_s3.core.erasing import HeldVersion
 from consistent_s3.core.errors import VersionNotFoundError
+from consistent_s3.core.s3 import S3ObjectStore
+from consistent_s3.holds import BeingCollectedError
 from consistent_s3.models import Hold
 from consistent_s3.policies import circumstances
 from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.testing.aging import age
 from tests.seeding import ACCOUNT
 
 pytestmark = pytest.mark.django_db
@@ -245,6 +248,34 @@ def test_version_that_goes_while_it_is_put_on_hold_is_not_held(make_storage):
 
     assert seen == [1]
     assert Hold.objects.count() == 0
+
+
+@pytest.mark.parametrize("number", [1, None], ids=["a version", "the name"])
+@pytest.mark.parametrize("index", ["listing", "database"])
+def test_version_that_a_collection_is_deleting_cannot_be_held(make_storage, monkeypatch, index, number):
+    """Once the collector has asked for holds and found none, nobody is told that one is in force."""
+    storage = make_storage(index=index, retention={"keep_last": 1, "max_delete_ratio": 1})
+    for data in (b"one", b"two"):
+        storage.write(NAME, ContentFile(data))
+    age(storage, timedelta(days=9))
+    delete = S3ObjectStore.delete
+    refused: list[bool] = []
+
+    def hold_meanwhile(store: S3ObjectStore, keys: Any) -> Any:
+        with pytest.raises(BeingCollectedError, match="is being collected at this moment"):
+            storage.hold(NAME, number, reason="lawsuit")
+        storage.hold(NAME, 2, reason="what stays can be held")
+        refused.append(True)
+        return delete(store, keys)
+
+    monkeypatch.setattr(S3ObjectStore, "delete", hold_meanwhile)
+    run = runs.begin("default", storage, runs.Order())
+    runs.work(runs.claim(run), storage)
+
+    assert refused == [True]
+    assert numbers(storage) == [2]
+    assert [hold.number for hold in Hold.objects.all()] == [2]
+    storage.hold(NAME, reason="afterwards")
 
 
 def test_without_this_app_nothing_can_be_held_and_nothing_is(make_storage, settings):
