@@ -7,8 +7,8 @@ on with the slice does the noted batch once more, which changes nothing in the b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -24,6 +24,8 @@ from consistent_s3.models import CollectedObject, CollectionSlice
 
 LEASE = timedelta(minutes=5)
 """How long a slice stays a worker's without a sign of life."""
+SIGN_OF_LIFE = 10
+"""Signs of life in the time of a lease."""
 TOLD = 10_000
 """Objects of a plan that are kept for looking through; the rest is counted."""
 
@@ -42,6 +44,10 @@ class SliceJournal:
     slice: CollectionSlice
     tells: bool = False
     """Keep what would go, for looking through."""
+    _sign_due: datetime = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._sign_due = timezone.now() + LEASE / SIGN_OF_LIFE
 
     @property
     def span(self) -> Span:
@@ -71,16 +77,20 @@ class SliceJournal:
         total = self.counted
         total.add(counted)
         with transaction.atomic(using=self.slice._state.db):
+            # Written first: SQLite refuses to write in a transaction that has read what another one changed meanwhile.
+            self._update(cursor=end, intended=[], counted=total.as_dict())
             if self.tells and fates:
                 self._tell(fates)
-            self._update(cursor=end, intended=[], counted=total.as_dict())
 
     def alive(self) -> None:
-        """Give a sign of life."""
-        self._update()
+        """Give a sign of life, if the last one was long ago."""
+        if timezone.now() >= self._sign_due:
+            self._update()
 
     def _update(self, **values: Any) -> None:
-        values["leased_until"] = timezone.now() + LEASE
+        now = timezone.now()
+        self._sign_due = now + LEASE / SIGN_OF_LIFE
+        values["leased_until"] = now + LEASE
         mine = CollectionSlice.objects.using(self.slice._state.db).filter(pk=self.slice.pk, owner=self.slice.owner)
         if not mine.update(**values):
             raise LeaseLostError("Another worker goes on with this slice.")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,12 +20,11 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from consistent_s3 import policies
+from consistent_s3 import leftovers, policies
 from consistent_s3.core.collector import Collector, Limits
-from consistent_s3.core.errors import ConsistentS3Error, StoreError
+from consistent_s3.core.errors import ConsistentS3Error
 from consistent_s3.core.fates import Fate, Summary
 from consistent_s3.core.pace import Pace
-from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.core.seams import EnumeratingIndex
 from consistent_s3.core.span import Span
 from consistent_s3.core.survey import IndexSurvey, ListingSurvey, Survey
@@ -40,10 +39,10 @@ TURN = 30.0
 """Seconds for which a worker goes through a slice."""
 PARALLEL = 16
 """Slices that a run is cut into at most, at a time."""
-UNFINISHED = timedelta(days=7)
-"""How long after it was begun a multipart upload counts as given up, if grace is not longer."""
 DEFAULT_RATIO = 0.5
 """What may go of a storage that says nothing, once it is more than `DEFAULT_RATIO_FROM` objects."""
+APPROVED = 0.05
+"""The part of all objects that may go beyond what was approved: some have come of age since."""
 DEFAULT_RATIO_FROM = 1000
 
 State = CollectionRun.State
@@ -72,13 +71,13 @@ class Order:
     max_objects: int | None = None
     """About where to stop: names that are begun are finished."""
     approves: CollectionRun | None = None
-    """The dry run that somebody has looked at."""
+    """The dry run that somebody has looked at: as much may go as it said, and a little more."""
 
 
 def begin(alias: str, storage: ConsistentS3Storage, order: Order) -> CollectionRun:
     """Begin to collect a storage, and return the run; or the one that is under way there, to be gone on with."""
     place = place_of(storage)
-    ratio, counts_from = _ratio(storage, order.max_delete_ratio)
+    ratio, counts_from = _ratio(storage, order)
     plans = order.dry_run or ratio < 1
     lists_bucket = _lists_bucket(storage, place) if order.lists_bucket is None else order.lists_bucket
     try:
@@ -108,7 +107,7 @@ def begin(alias: str, storage: ConsistentS3Storage, order: Order) -> CollectionR
 
 def claim(run: CollectionRun) -> CollectionSlice | None:
     """Return a slice that is nobody's, now ours; `None` if there is none, or the run has ended."""
-    for found in _free(run)[:PARALLEL]:
+    for found in _free(run):
         owner = secrets.token_hex(16)
         same = CollectionSlice.objects.filter(
             pk=found.pk, finished=None, owner=found.owner, leased_until=found.leased_until
@@ -120,8 +119,7 @@ def claim(run: CollectionRun) -> CollectionSlice | None:
 
 def is_left(run: CollectionRun) -> bool:
     """Return whether there is something to do, and nobody does it."""
-    working = run.slices.filter(finished=None, leased_until__gte=timezone.now())
-    return run.is_active and not working.exists()
+    return run.is_active and not _claimed(run).exists()
 
 
 def work(
@@ -159,17 +157,19 @@ def settle(run: CollectionRun, storage: ConsistentS3Storage) -> int:
     if not run.is_active:
         return 0
     if why := _exhausted(run):
-        end(run, State.STOPPED, why)
+        # What others are in the middle of, or have died in the middle of, is still to be counted.
+        if not _claimed(run).exists() and not any(True for _ in _begun(run)):
+            end(run, State.STOPPED, why)
         return 0
     if run.slices.filter(finished=None, sweeps=run.state == State.SWEEPING).exists():
         return 0
     if run.state == State.SWEEPING:
-        aborted = _abort_unfinished(storage)
-        end(run, State.DONE, _frees_nothing(storage), uploads_aborted=aborted)
+        aborted = leftovers.abort_uploads(storage)
+        end(run, State.DONE, leftovers.advice(storage, totals(run)), uploads_aborted=aborted)
         return 0
     planned = totals(run)
     if run.dry_run:
-        end(run, State.DONE)
+        end(run, State.DONE, uploads_aborted=leftovers.abort_uploads(storage, dry_run=True))
     elif _is_too_much(run, planned):
         end(run, State.REFUSED, _refusal(run, planned))
     else:
@@ -179,19 +179,23 @@ def settle(run: CollectionRun, storage: ConsistentS3Storage) -> int:
 
 def end(run: CollectionRun, state: str, message: str = "", *, uploads_aborted: int = 0) -> None:
     """End a run, whoever does it first, and tell about it."""
-    counted = totals(run)
-    counted.uploads_aborted += uploads_aborted
-    values: dict[str, Any] = {"state": state, "message": message, "finished": timezone.now(), "active": None}
-    values["planned" if run.state == State.PLANNING else "summary"] = counted.as_dict()
-    if run.dry_run:
-        values["summary"] = counted.as_dict()
+    before = run.state
+    values = {"state": state, "message": message, "finished": timezone.now(), "active": None}
     with transaction.atomic():
-        if not CollectionRun.objects.filter(pk=run.pk, state=run.state).update(**values):
+        # Whoever is first writes first, and nobody counts anything more until it is told.
+        if not CollectionRun.objects.filter(pk=run.pk, state=before).update(**values):
             return
+        list(run.slices.select_for_update().order_by("pk").values_list("pk"))
+        run.state = before
+        counted = totals(run)
+        counted.uploads_aborted += uploads_aborted
+        told = ["planned"] if before == State.PLANNING else ["summary"]
+        told = ["planned", "summary"] if run.dry_run else told
+        CollectionRun.objects.filter(pk=run.pk).update(**dict.fromkeys(told, counted.as_dict()))
         run.slices.all().delete()
     run.refresh_from_db()
     _log(run, counted)
-    collection_finished.send(sender=CollectionRun, run=run)
+    collection_finished.send_robust(sender=CollectionRun, run=run)
 
 
 def totals(run: CollectionRun) -> Summary:
@@ -219,7 +223,7 @@ def _turn(
     tell: Callable[[Fate], object] | None,
     progress: Callable[[CollectionRun], object] | None,
 ) -> Span | None:
-    archive = storage.archive
+    archive, pace = storage.archive, _pace(storage)
     dry_run = not journal.slice.sweeps
     told = tell if tell is not None and dry_run == run.dry_run else None
 
@@ -233,8 +237,8 @@ def _turn(
         policy=storage.policy,
         circumstances=policies.circumstances(storage),
         index_is_complete=getattr(archive.index, "is_complete", True),
-        survey=_survey(run, storage),
-        pace=_pace(storage),
+        survey=_survey(run, storage, pace, alive=journal.alive),
+        pace=pace,
     )
     left = None if run.max_objects is None or dry_run else max(run.max_objects - totals(run).deleted, 0)
     summary = collector.run(
@@ -258,8 +262,8 @@ def _put_down(journal: SliceJournal, storage: ConsistentS3Storage, rest: Span | 
         return 0
     run = slice_.run
     place = ""
-    if run.slices.filter(finished=None, sweeps=slice_.sweeps).count() < PARALLEL:
-        place = _survey(run, storage).halve(rest)
+    if not _exhausted(run) and run.slices.filter(finished=None, sweeps=slice_.sweeps).count() < PARALLEL:
+        place = _survey(run, storage, _pace(storage)).halve(rest)
     with transaction.atomic():
         if not mine.update(until=place or slice_.until, owner="", leased_until=None):
             raise LeaseLostError("Another worker goes on with this slice.")
@@ -282,20 +286,37 @@ def _begin_to_sweep(run: CollectionRun, planned: Summary) -> int:
     return len(spans)
 
 
-def _free(run: CollectionRun) -> models.QuerySet[CollectionSlice]:
+def _free(run: CollectionRun) -> list[CollectionSlice]:
+    """Return slices that are nobody's, those first that had the fewest turns; of a run that stops, those begun."""
     run.refresh_from_db()
     if not run.is_active:
-        return CollectionSlice.objects.none()
-    slices = CollectionSlice.objects.filter(run=run, finished=None, sweeps=run.state == State.SWEEPING)
+        return []
+    if _exhausted(run):
+        return [slice_ for slice_ in _begun(run) if slice_.leased_until is None or slice_.leased_until < timezone.now()]
     unowned = models.Q(leased_until=None) | models.Q(leased_until__lt=timezone.now())
-    return slices.filter(unowned).order_by("turns", "pk")
+    return list(_unfinished(run).filter(unowned).order_by("turns", "pk")[:PARALLEL])
 
 
-def _survey(run: CollectionRun, storage: ConsistentS3Storage) -> Survey:
+def _unfinished(run: CollectionRun) -> models.QuerySet[CollectionSlice]:
+    return CollectionSlice.objects.filter(run=run, finished=None, sweeps=run.state == State.SWEEPING)
+
+
+def _claimed(run: CollectionRun) -> models.QuerySet[CollectionSlice]:
+    return _unfinished(run).filter(leased_until__gte=timezone.now())
+
+
+def _begun(run: CollectionRun) -> Iterator[CollectionSlice]:
+    """Yield the slices of which a batch was noted and not counted."""
+    return (slice_ for slice_ in _unfinished(run) if slice_.intended)
+
+
+def _survey(
+    run: CollectionRun, storage: ConsistentS3Storage, pace: Pace, *, alive: Callable[[], object] = lambda: None
+) -> Survey:
     archive = storage.archive
     if not run.lists_bucket and isinstance(archive.index, EnumeratingIndex):
         return IndexSurvey(archive=archive, index=archive.index)
-    return ListingSurvey(archive=archive, pace=_pace(storage))
+    return ListingSurvey(archive=archive, pace=pace, alive=alive)
 
 
 def _pace(storage: ConsistentS3Storage) -> Pace:
@@ -310,12 +331,17 @@ def _lists_bucket(storage: ConsistentS3Storage, place: str) -> bool:
     return not lately.filter(started__gte=since).exists()
 
 
-def _ratio(storage: ConsistentS3Storage, given: float | None) -> tuple[float, int]:
-    if given is not None:
-        return given, 0
-    if storage.rules.max_delete_ratio is not None:
-        return storage.rules.max_delete_ratio, 0
-    return DEFAULT_RATIO, DEFAULT_RATIO_FROM
+def _ratio(storage: ConsistentS3Storage, order: Order) -> tuple[float, int]:
+    """Return which part of all objects may go, and from how many that counts."""
+    if order.max_delete_ratio is not None:
+        return order.max_delete_ratio, 0
+    given = storage.rules.max_delete_ratio
+    ratio, counts_from = (DEFAULT_RATIO, DEFAULT_RATIO_FROM) if given is None else (given, 0)
+    if order.approves is not None:
+        approved = Summary.from_dict(order.approves.summary)
+        part = approved.deleted / max(approved.deleted + approved.kept, 1)
+        ratio = max(ratio, min(part + APPROVED, 1.0))
+    return ratio, counts_from
 
 
 def _is_too_much(run: CollectionRun, planned: Summary) -> bool:
@@ -327,9 +353,9 @@ def _is_too_much(run: CollectionRun, planned: Summary) -> bool:
 def _refusal(run: CollectionRun, planned: Summary) -> str:
     return (
         f"{planned.deleted} of {planned.deleted + planned.kept} objects would go, more than "
-        f"{run.max_delete_ratio:.0%}. Nothing was deleted. Look at the plan (run {run.pk} in the admin, or collect "
-        "--dry-run). If it is what you want, approve it there, or collect with --max-delete-ratio 1; if not, correct "
-        "the retention policy."
+        f"{100 * (run.max_delete_ratio or 0):g} %. Nothing was deleted. Look at the plan (run {run.pk} in the admin, "
+        "or collect --dry-run). If it is what you want, approve it there, or collect with --max-delete-ratio 1; if "
+        "not, correct the retention policy."
     )
 
 
@@ -346,40 +372,14 @@ def _exhausted(run: CollectionRun, *, look: bool = False) -> str:
     return ""
 
 
-def _abort_unfinished(storage: ConsistentS3Storage) -> int:
-    """Abort the multipart uploads of ours that were given up, and return how many."""
-    archive = storage.archive
-    before = archive.clock.now() - max(UNFINISHED, archive.timing.grace)
-    aborted = 0
-    try:
-        for upload in archive.store.unfinished(archive.layout.root):
-            parsed = archive.layout.parse(upload.key)
-            if parsed is not None and parsed.body and upload.begun < before:
-                archive.store.abort_upload(upload.key, upload.upload_id)
-                aborted += 1
-    except StoreError as error:  # a store that cannot tell, or may not, must not keep a collection from its end
-        logger.warning("unfinished uploads were left: %s", error)
-    return aborted
-
-
-def _frees_nothing(storage: ConsistentS3Storage) -> str:
-    """Return a warning if the bucket keeps what is deleted."""
-    store = storage.make_object_store()
-    if not (isinstance(store, S3ObjectStore) and store.keeps_deleted()):
-        return ""
-    return (
-        f"Bucket {storage.bucket_name!r} has versioning of its own: what was deleted is still stored and paid for. "
-        "Suspend it, or let a lifecycle rule expire noncurrent versions."
-    )
-
-
 def _log(run: CollectionRun, counted: Summary) -> None:
+    what = "dry run of" if run.dry_run else "planned" if run.state == State.REFUSED else "collected"
     logger.info(
         "%(what)s %(alias)s: %(deleted)d of %(scanned)d keys, %(bytes_freed)d bytes, %(error_count)d errors",
-        {"what": "dry run of" if run.dry_run else "collected", "alias": run.storage, **counted.as_dict()},
+        {"what": what, "alias": run.storage, **counted.as_dict()},
         extra={"collection": {"run": run.pk, "state": run.state, **counted.as_dict()}},
     )
-    if run.message and run.state == State.DONE:
+    if run.message and run.state != State.FAILED:  # that error is raised
         logger.warning("%s: %s", run, run.message)
     for error in counted.errors:
         logger.warning("kept %(key)s: %(code)s %(message)s", error)

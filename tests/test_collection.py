@@ -423,7 +423,7 @@ def test_a_dry_run_only_lists(configure):
     with count_requests(storage) as log:
         collect_garbage("default", dry_run=True)
 
-    assert log.counts == {"LIST": 2}
+    assert log.counts == {"LIST": 2, "ListMultipartUploads": 1}
 
 
 def test_a_key_that_the_store_keeps_is_told_and_stops_nothing(configure, caplog):
@@ -452,6 +452,12 @@ def test_a_key_that_the_store_keeps_is_told_and_stops_nothing(configure, caplog)
     assert summary.errors == [{"key": refused, "code": "AccessDenied", "message": "Locked until 2030."}]
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("INFO", "collected default: 1 of 3 keys, 9 bytes, 1 errors"),
+        (
+            "WARNING",
+            f"default {CollectionRun.objects.get().pk}: The store refused 1 objects (AccessDenied). They are left as "
+            "they were, and tried again by the next run. If it refuses them again, look at the errors: for "
+            "AccessDenied, allow s3:DeleteObject; for others, ask whoever runs the store.",
+        ),
         ("WARNING", f"kept {refused}: AccessDenied Locked until 2030."),
     ]
 

@@ -174,7 +174,7 @@ def test_a_terminal_is_told_how_far_it_is(storage):
     call_command("consistent_s3", "collect", stdout=io.StringIO(), stderr=terminal, no_color=True)
 
     assert terminal.getvalue().split("\r") == [
-        "  planning: 0, 0 would go",
+        "  planning: 1000, 500 would go",
         "  planning: 2000, 1000 would go",
         "  collecting: 0 of 2004 (0%), 0 deleted",
         "  collecting: 2000 of 2004 (100%), 1000 deleted",
