@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +12,16 @@ from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 
+from consistent_s3.core.collector import Collector
 from consistent_s3.core.errors import ConflictError, IndexUnavailableError
+from consistent_s3.core.fates import Summary
+from consistent_s3.core.retention import RetentionPolicy
+from consistent_s3.core.seams import Attributes, PutMode
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import assert_requests
+from consistent_s3.testing.aging import age
 from tests.redis_server import RedisServer
+from tests.seeding import seed
 
 pytestmark = pytest.mark.service
 
@@ -88,7 +96,17 @@ def test_a_pointer_that_is_gone_costs_one_list_once(storage, redis_server):
         file.read()
 
 
+def test_the_first_part_of_a_large_file_costs_one_get_of_that_part(storage):
+    storage.save(NAME, ContentFile(b"x" * 2_000_000))
+
+    with assert_requests(storage, GET=1), storage.open(NAME) as file:
+        data = file.read(65536)
+
+    assert data == b"x" * 65536
+
+
 def test_a_deletion_costs_two_puts_and_is_known_at_once(storage):
+    """One is the hint, without which a listing would have to look at every name."""
     storage.save(NAME, ContentFile(b"text"))
 
     with assert_requests(storage, PUT=2):
@@ -97,26 +115,134 @@ def test_a_deletion_costs_two_puts_and_is_known_at_once(storage):
         assert not storage.exists(NAME)
 
 
-def test_a_history_costs_one_list_and_a_version_by_number_one(storage):
-    for data in (b"1", b"2", b"3"):
-        storage.save(NAME, ContentFile(data))
+@pytest.mark.parametrize(("versions", "lists"), [(3, 1), (2500, 3)])
+def test_a_history_costs_a_list_for_each_thousand_versions(storage, versions, lists):
+    seed(storage, NAME, range(1, versions + 1))
+    last = storage.write(NAME, ContentFile(b"last"))
 
-    with assert_requests(storage, LIST=1):
+    with assert_requests(storage, LIST=lists):
         numbers = [version.number for version in storage.history(NAME)]
-    with assert_requests(storage, LIST=1, GET=1), storage.open(NAME, version=numbers[2]) as file:
+
+    assert numbers == [last.number, *range(versions, 0, -1)]
+
+
+def test_a_version_by_number_costs_one_list_and_one_get(storage):
+    first = storage.write(NAME, ContentFile(b"1"))
+    storage.write(NAME, ContentFile(b"2"))
+
+    with assert_requests(storage, LIST=1, GET=1), storage.open(NAME, version=first.number) as file:
         data = file.read()
 
     assert data == b"1"
-    assert numbers == sorted(numbers, reverse=True)
 
 
-def test_listing_names_costs_one_list_also_with_deleted_ones(storage):
-    storage.save(NAME, ContentFile(b"text"))
-    storage.save("dir/b.txt", ContentFile(b"text"))
-    storage.delete("dir/b.txt")
+def test_listing_2500_names_costs_three_lists_also_with_deleted_ones(storage):
+    names = [f"file-{number:04}.txt" for number in range(2500)]
+    for name in names[1:]:
+        seed(storage, f"dir/{name}", range(1, 3))
+    storage.save(f"dir/{names[0]}", ContentFile(b"text"))
+    storage.delete(f"dir/{names[0]}")
 
-    with assert_requests(storage, LIST=1):
-        assert storage.listdir("dir") == ([], ["a.txt"])
+    with assert_requests(storage, LIST=3):
+        found = storage.listdir("dir")
+
+    assert found == ([], names[1:])
+
+
+def test_collecting_costs_a_list_for_each_thousand_keys_and_a_delete_for_each_thousand_that_go(storage):
+    seed(storage, NAME, range(1, 2501))
+    seed(storage, "dir/b.txt", range(1, 3))
+    for name in (NAME, "dir/b.txt"):
+        storage.save(name, ContentFile(b"text"))
+    age(storage, timedelta(days=3))
+
+    with assert_requests(storage, LIST=3, DELETE=3):
+        summary = collect(storage, keep_last=1)
+
+    assert (summary.scanned, summary.deleted) == (2504, 2502)
+
+
+# What is collected
+
+
+def collect(storage: ConsistentS3Storage, **policy: Any) -> Summary:
+    return Collector(archive=storage.archive, policy=RetentionPolicy(**policy)).run(dry_run=False)
+
+
+def test_what_was_superseded_a_moment_ago_is_kept_however_old_it_is(storage):
+    storage.save(NAME, ContentFile(b"one"))
+    age(storage, timedelta(days=300))
+    storage.save(NAME, ContentFile(b"two"))
+
+    young = collect(storage, keep_last=1).deleted
+    age(storage, timedelta(days=2))
+
+    assert (young, collect(storage, keep_last=1).deleted) == (0, 1)
+
+
+def test_an_attempt_of_unknown_outcome_supersedes_nothing_and_goes_itself(storage):
+    first = storage.write(NAME, ContentFile(b"one"))
+    attempt = storage.archive.layout.version_key(NAME, first.number + 1, write_id="a" * 24)
+    put(storage, attempt)
+    age(storage, timedelta(days=300))
+    last = storage.write(NAME, ContentFile(b"two"))
+
+    deleted = collect(storage, keep_last=1).deleted
+
+    assert deleted == 1
+    assert [version.number for version in storage.history(NAME)] == [last.number, first.number]
+
+
+def test_what_lies_above_the_pointer_is_never_collected(storage, redis_server):
+    first = storage.write(NAME, ContentFile(b"one"))
+    attempt = storage.archive.layout.version_key(NAME, first.number + 1, write_id="a" * 24)
+    put(storage, attempt)
+    age(storage, timedelta(days=300))
+
+    deleted = collect(storage, keep_last=1).deleted
+    lose_pointers(redis_server)
+
+    assert deleted == 0
+    assert storage.version(NAME).number == first.number + 1
+
+
+def test_after_redis_lost_its_pointers_what_was_surely_superseded_goes_at_once_and_the_rest_a_grace_later(
+    storage, redis_server
+):
+    for data in (b"one", b"two", b"three", b"four"):
+        storage.save(NAME, ContentFile(data))
+    age(storage, timedelta(days=2))
+    lose_pointers(redis_server)
+
+    with assert_requests(storage, LIST=2, HEAD=1, DELETE=1):
+        surely = collect(storage, keep_last=1).deleted
+    again = collect(storage, keep_last=1).deleted
+    age(storage, timedelta(days=2))
+
+    assert (surely, again) == (2, 0)
+    assert collect(storage, keep_last=1).deleted == 1
+
+
+def test_the_last_tombstone_stays_while_an_attempt_below_it_could_take_its_place(storage, redis_server):
+    first = storage.write(NAME, ContentFile(b"one"))
+    tombstone = storage.delete(NAME)
+    collect(storage, keep_last=1)
+    age(storage, timedelta(days=2))
+    put(storage, storage.archive.layout.version_key(NAME, first.number + 1, write_id="a" * 24))
+    collect(storage, keep_last=1, tombstone_for=timedelta(0))
+
+    deleted = collect(storage, keep_last=1, tombstone_for=timedelta(0)).deleted
+    lose_pointers(redis_server)
+
+    assert deleted == 0
+    assert tombstone is not None
+    assert not storage.exists(NAME)
+
+
+def put(storage: ConsistentS3Storage, key: str) -> None:
+    """Put what no pointer names."""
+    store = storage.make_object_store()
+    store.put(key, io.BytesIO(b"attempt"), mode=PutMode.OVERWRITE, attributes=Attributes())
 
 
 # What it does
