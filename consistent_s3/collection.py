@@ -118,6 +118,15 @@ def begin(alias: str, order: Order) -> CollectionRun:
     return runs.begin(alias, versioned_storage(alias), order)
 
 
+def stop(run: CollectionRun) -> None:
+    """Have a run stop: after the batch that a worker is at, or now if nobody works on it. Changes none that ended."""
+    under_way = CollectionRun.objects.filter(pk=run.pk, finished=None)
+    under_way.update(stop_requested=True)
+    run.refresh_from_db()
+    if runs.is_left(run):
+        runs.end(run, CollectionRun.State.STOPPED, runs.STOPPED)
+
+
 def check_alone(alias: str) -> None:
     """Raise `ImproperlyConfigured` if collecting a storage would apply its rules to files that have others.
 

@@ -232,3 +232,16 @@ def _held(storage: ConsistentS3Storage, names: Sequence[str]) -> Mapping[str, Ho
     from consistent_s3.holds import in_force  # noqa: PLC0415 - its models need an installed app
 
     return in_force(storage, names)
+
+
+def told(storage: ConsistentS3Storage) -> dict[str, Any]:
+    """Return a storage's retention as JSON has it, and as people read it."""
+    return {str(word): _told(value) for word, value in storage.retention.items()}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(word): _told(inner) for word, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(inner) for inner in value]
+    return value if isinstance(value, int | float | str | None) else str(value)

@@ -44,6 +44,7 @@ DEFAULT_RATIO = 0.5
 APPROVED = 0.05
 """The part of all objects that may go beyond what was approved: some have come of age since."""
 DEFAULT_RATIO_FROM = 1000
+STOPPED = "Stopped on request. Everything else is left for the next run."
 
 State = CollectionRun.State
 
@@ -90,7 +91,7 @@ def begin(alias: str, storage: ConsistentS3Storage, order: Order) -> CollectionR
                 swept_from=None if plans else timezone.now(),
                 dry_run=order.dry_run,
                 started_by=order.started_by,
-                policy=_told(storage.retention),
+                policy=policies.told(storage),
                 lists_bucket=lists_bucket,
                 max_delete_ratio=ratio,
                 ratio_counts_from=counts_from,
@@ -364,7 +365,7 @@ def _exhausted(run: CollectionRun, *, look: bool = False) -> str:
     if look:
         run.stop_requested = CollectionRun.objects.values_list("stop_requested", flat=True).get(pk=run.pk)
     if run.stop_requested:
-        return "Stopped on request. Everything else is left for the next run."
+        return STOPPED
     if run.stops_at is not None and timezone.now() >= run.stops_at:
         return "Its time was over. Everything else is left for the next run."
     if run.max_objects is not None and run.state == State.SWEEPING and totals(run).deleted >= run.max_objects:
@@ -387,12 +388,3 @@ def _log(run: CollectionRun, counted: Summary) -> None:
 
 def _after(seconds: float | None) -> datetime | None:
     return None if seconds is None else timezone.now() + timedelta(seconds=seconds)
-
-
-def _told(value: Any) -> Any:
-    """Return a value of a policy as JSON has it, and as people read it."""
-    if isinstance(value, dict):
-        return {str(word): _told(inner) for word, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_told(inner) for inner in value]
-    return value if isinstance(value, int | float | str | None) else str(value)
