@@ -338,7 +338,7 @@ def _ratio(storage: ConsistentS3Storage, order: Order) -> tuple[float, int]:
     given = storage.rules.max_delete_ratio
     ratio, counts_from = (DEFAULT_RATIO, DEFAULT_RATIO_FROM) if given is None else (given, 0)
     if order.approves is not None:
-        approved = Summary.from_dict(order.approves.summary)
+        approved = Summary.from_dict(order.approves.summary or order.approves.planned)  # a refused run has no summary
         part = approved.deleted / max(approved.deleted + approved.kept, 1)
         ratio = max(ratio, min(part + APPROVED, 1.0))
     return ratio, counts_from
