@@ -337,8 +337,9 @@ class Committer:
     def _check_usable(self, name: str, draft: Draft) -> None:
         if draft.usable_until is not None and self.clock.monotonic() > draft.usable_until:
             raise UploadTooSlowError(
-                f"Publishing {name!r} took longer after its upload began than grace ({self.timing.grace}) allows: its "
-                "bytes may already count as garbage. Nothing was published. Raise grace, or send the file faster."
+                f"Publishing {name!r} took longer after its upload began than "
+                f"{self.timing.grace - SIGNATURE_VALIDITY}, which is what grace leaves of itself for a request on its "
+                "way: its bytes may soon count as garbage. Nothing was published. Raise grace, or send the file faster."
             )
 
     def _whose(self, key: str, write_id: str, number: int) -> tuple[_Verdict, PutReceipt | None]:

@@ -178,7 +178,7 @@ class VersionReader(io.RawIOBase):
                     self._raise_gone(error)
                 if self._clock.monotonic() > give_up:
                     raise NotYetVisibleError(
-                        f"Version {self.version.number} of {self.version.name!r} is the newest, but the store does "
+                        f"Version {self.version.number} of {self.version.name!r} is there, but the store does "
                         f"not show its object after {self._patience:g} seconds. Try again later."
                     ) from error
             self._clock.sleep(pause * (0.5 + self._chance.random()))

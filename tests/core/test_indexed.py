@@ -13,14 +13,16 @@ import pytest
 
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.collector import Collector
-from consistent_s3.core.fates import Fate
 from consistent_s3.core.errors import (
     ConflictError,
     DeadlinePassedError,
+    NotYetVisibleError,
     OutcomeUnknownError,
     PreconditionTrippedError,
     UnreachableError,
+    VersionNotFoundError,
 )
+from consistent_s3.core.fates import Fate
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.protocol import STALLS
 from consistent_s3.core.retention import Reason, RetentionPolicy
@@ -357,3 +359,22 @@ def test_index_is_asked_once_for_many_names(indexed: Archive) -> None:
     collect(archive)
 
     assert asked == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize(
+    ("number", "age", "error"),
+    [(1, DAY, VersionNotFoundError), (1, DAY / 2, NotYetVisibleError), (2, 9 * DAY, NotYetVisibleError)],
+    ids=["superseded and old", "superseded and young", "the newest"],
+)
+def test_row_whose_object_a_dead_collector_took_reads_as_gone(
+    indexed: Archive, memory: MemoryObjectStore, clock: ManualClock, number: int, age: timedelta, error: type[Exception]
+) -> None:
+    """The object goes before its row. What no collector takes may just not be visible yet."""
+    write(indexed, "a.txt", "one")
+    write(indexed, "a.txt", "two")
+    version = indexed.require("a.txt", number)
+    memory.delete([version.key])
+    clock.advance(age)
+
+    with pytest.raises(error):
+        indexed.reader(version).readall()

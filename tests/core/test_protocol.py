@@ -648,8 +648,9 @@ def draft_until(archive: Archive, seconds: float) -> Draft:
 
 
 TOO_SLOW = (
-    "Publishing 'a.txt' took longer after its upload began than grace (1 day, 0:00:00) allows: its bytes may already "
-    "count as garbage. Nothing was published. Raise grace, or send the file faster."
+    "Publishing 'a.txt' took longer after its upload began than 23:45:00, which is what grace leaves of itself for a "
+    "request on its way: its bytes may soon count as garbage. Nothing was published. Raise grace, or send the file "
+    "faster."
 )
 
 

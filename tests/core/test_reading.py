@@ -341,7 +341,7 @@ def test_object_never_visible_is_an_error_of_its_own(slow_to_show: SlowToShow, c
         reader.readall()
 
     assert str(refused.value) == (
-        "Version 1 of 'a.txt' is the newest, but the store does not show its object after 30 seconds. Try again later."
+        "Version 1 of 'a.txt' is there, but the store does not show its object after 30 seconds. Try again later."
     )
     assert clock.monotonic() == pytest.approx(33, abs=4)
 

@@ -299,8 +299,9 @@ def test_upload_that_took_nearly_grace_is_refused_and_publishes_nothing(
         archive.publish("a.iso", upload.finish())
 
     assert str(refused.value) == (
-        "Publishing 'a.iso' took longer after its upload began than grace (1 day, 0:00:00) allows: its bytes may "
-        "already count as garbage. Nothing was published. Raise grace, or send the file faster."
+        "Publishing 'a.iso' took longer after its upload began than 23:45:00, which is what grace leaves of itself for "
+        "a request on its way: its bytes may soon count as garbage. Nothing was published. Raise grace, or send the "
+        "file faster."
     )
     assert numbers(archive, "a.iso") == []
 
