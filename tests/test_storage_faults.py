@@ -338,6 +338,7 @@ def operation(request: pytest.FixtureRequest) -> Callable[[ConsistentS3Storage],
     return request.param
 
 
+@pytest.mark.django_db  # an erasure asks what is held
 def test_where_nobody_listens_every_operation_says_so_soon(
     nobody: ConsistentS3Storage, operation: Callable[[ConsistentS3Storage], object]
 ) -> None:
@@ -355,6 +356,7 @@ def test_where_nobody_listens_every_operation_says_so_soon(
     )
 
 
+@pytest.mark.django_db  # an erasure asks what is held
 def test_a_bucket_that_is_missing_is_no_missing_file(
     make_storage: MakeStorage, operation: Callable[[ConsistentS3Storage], object]
 ) -> None:
@@ -371,6 +373,7 @@ def test_a_bucket_that_is_missing_is_no_missing_file(
     )
 
 
+@pytest.mark.django_db  # an erasure asks what is held
 def test_a_bucket_that_may_not_be_listed_says_so(
     storage: ConsistentS3Storage, operation: Callable[[ConsistentS3Storage], object]
 ) -> None:
@@ -384,6 +387,7 @@ def test_a_bucket_that_may_not_be_listed_says_so(
     )
 
 
+@pytest.mark.django_db  # an erasure asks what is held
 @pytest.mark.parametrize("name", ["save", "write through a file", "delete", "undelete", "restore", "erase"])
 def test_a_bucket_that_may_only_be_read_is_not_changed(storage: ConsistentS3Storage, name: str) -> None:
     storage.save("a.txt", ContentFile(b"text"))

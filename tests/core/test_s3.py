@@ -24,6 +24,7 @@ from botocore.exceptions import (
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
+from consistent_s3.clients import shared_client
 from consistent_s3.core.errors import (
     AccessDeniedError,
     AnswerLostError,
@@ -704,7 +705,7 @@ def test_secrets_are_in_no_repr(client: Any) -> None:
 
 
 def test_bucket_that_is_missing_is_no_missing_file(storage: ConsistentS3Storage) -> None:
-    store = S3ObjectStore(client=storage.archive.store.client, bucket="nowhere")  # type: ignore[attr-defined]
+    store = S3ObjectStore(client=shared_client(storage), bucket="nowhere")
 
     with pytest.raises(BucketMissingError) as missing:
         make_archive(store).newest("a.txt")
