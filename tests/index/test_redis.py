@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.errors import (
+    AccessDeniedError,
     ConflictError,
     IndexUnavailableError,
     NumberTakenError,
@@ -621,6 +622,31 @@ def test_a_turn_that_is_anothers_is_refused_and_nothing_is_put(archive, store):
     assert len(store.keys) == 1
 
 
+def test_a_write_that_the_store_refuses_ends_its_turn(archive, store, monkeypatch):
+    def refuse(*arguments: Any, **options: Any) -> PutReceipt:
+        raise AccessDeniedError("No.")
+
+    first = write(archive, b"one")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "put", refuse)
+        with pytest.raises(AccessDeniedError):
+            write(archive, b"two")
+
+    number = archive.index.take_turn(NAME, after=first.number, number=2**62, write_id="a")
+
+    assert number == 2**62
+
+
+def test_slow_clocks_do_not_draw_the_number_right_above_the_newest(archive):
+    first = write(replace(archive, clock=ManualClock(time=datetime(2100, 1, 1, tzinfo=UTC))), b"one")
+
+    drawn = [write(archive, b"x").number for _ in range(4)]
+
+    steps = [after - before for before, after in pairwise([first.number, *drawn])]
+    assert all(0 < step <= 1_000_000 for step in steps)
+    assert len(set(steps)) > 1
+
+
 def test_a_writer_that_lost_its_turn_waits_for_what_comes_of_the_other(archive, client, store):
     first = write(archive, b"one")
     mine = first.number + 10**9
@@ -785,13 +811,14 @@ def test_after_an_eviction_a_weak_store_is_not_believed(client, store):
     archive = archive_on(client, store, strong_listing=False)
     archive.index.trust()
     write(archive, b"one")
-    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.config_set("maxmemory-policy", "volatile-lru")  # the guard, which does not expire, stays
     client.config_set("maxmemory", 1)
     with suppress(redis.ResponseError):
         client.set("more", "x")
     client.config_set("maxmemory", 0)
     client.config_set("maxmemory-policy", "noeviction")
 
+    assert client.dbsize() > 0
     with pytest.raises(PointerLostError):
         archive.newest(NAME)
 
