@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consistent_s3.comparing.documents import RASTER, facts_and_text, picture_size
+from consistent_s3.comparing.documents import is_document, look_into, picture_size, picture_type
 from consistent_s3.comparing.sides import LIMIT, Side
 from consistent_s3.comparing.texts import TextChanges, compare_texts
 from consistent_s3.comparing.values import TableChanges, ValueChanges, compare_json, compare_tables
@@ -17,7 +17,10 @@ from consistent_s3.comparing.values import TableChanges, ValueChanges, compare_j
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two versions, and what is different; of the contents at most one is set."""
+    """Two versions, and what is different; of the contents at most one is set.
+
+    Where a table or a document says the same in other bytes, its text is compared.
+    """
 
     old: Side
     new: Side
@@ -50,11 +53,13 @@ def compare(old: Side, new: Side) -> Comparison:
     checksums = old.version.checksum, new.version.checksum
     if (checksums[0] and checksums[0] == checksums[1]) or old.version == new.version:
         return Comparison(old=old, new=new, same=True)
-    if old.media_type in RASTER and new.media_type in RASTER:
+    if picture_type(old.data) and picture_type(new.data):
         sizes = picture_size(old.data), picture_size(new.data)
         return Comparison(old=old, new=new, pictures=True, old_size=sizes[0], new_size=sizes[1])
     if not (old.is_cut or new.is_cut) and old.data == new.data:
         return Comparison(old=old, new=new, same=True)
+    if is_document(old.data) and is_document(new.data):  # a PDF may be plain text, but not for people
+        return _of_documents(old, new)
     texts = old.text(), new.text()
     if texts[0] is not None and texts[1] is not None:
         return _of_texts(old, new, texts[0], texts[1])
@@ -63,10 +68,12 @@ def compare(old: Side, new: Side) -> Comparison:
 
 def _of_texts(old: Side, new: Side, old_text: str, new_text: str) -> Comparison:
     cut = old.is_cut or new.is_cut
-    if not cut and ".json" in (old.extension, new.extension) and (values := compare_json(old_text, new_text)):
+    extensions = {old.extension, new.extension}
+    values = compare_json(old_text, new_text) if ".json" in extensions and not cut else None
+    if values and values.changes:
         return Comparison(old=old, new=new, values=values)
-    tables = (old.extension, new.extension)
-    if any(one in {".csv", ".tsv"} for one in tables) and (table := compare_tables(old_text, new_text)):
+    table = compare_tables(old_text, new_text) if extensions & {".csv", ".tsv"} else None
+    if table and table.rows:
         return Comparison(old=old, new=new, table=table, cut=cut)
     return Comparison(old=old, new=new, text=compare_texts(old_text, new_text), cut=cut)
 
@@ -75,13 +82,14 @@ def _of_documents(old: Side, new: Side) -> Comparison:
     """Compare what was taken out of documents; a document that was cut cannot be opened."""
     if old.is_cut or new.is_cut:
         return Comparison(old=old, new=new, cut=True)
-    old_facts, old_text = facts_and_text(old.data)
-    new_facts, new_text = facts_and_text(new.data)
-    words = dict.fromkeys([*old_facts, *new_facts])
-    facts = tuple((word, old_facts.get(word, ""), new_facts.get(word, "")) for word in words)
-    if old_text and new_text:
-        return Comparison(old=old, new=new, facts=facts, text=compare_texts(old_text, new_text), text_is_extracted=True)
-    return Comparison(old=old, new=new, facts=facts)
+    olds, news = look_into(old.data), look_into(new.data)
+    words = dict.fromkeys([*olds.facts, *news.facts])
+    facts = tuple((word, olds.facts.get(word, ""), news.facts.get(word, "")) for word in words)
+    cut = olds.cut or news.cut
+    if olds.text and news.text:
+        text = compare_texts(olds.text, news.text)
+        return Comparison(old=old, new=new, facts=facts, text=text, text_is_extracted=True, cut=cut)
+    return Comparison(old=old, new=new, facts=facts, cut=cut)
 
 
 __all__ = ["LIMIT", "Comparison", "Side", "compare"]

@@ -1,16 +1,30 @@
-"""What can be said of pictures, PDF and office files, and of any other bytes?"""
+"""What can be said of pictures, PDF and office files, and of any other bytes?
+
+1. What a file is, is decided by its first bytes, never by its name or the type that somebody gave it.
+2. Of an archive's member at most `MEMBER` bytes are unpacked, of a PDF at most `PAGES` pages are read.
+3. Whatever a file's author put into it, nothing is raised: of what cannot be read nothing is said.
+"""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 MEMBER = 1024**2
 """Bytes that are unpacked of one member of an archive at most."""
+PAGES = 50
+"""Pages of a PDF whose text is taken."""
+TEXT = 1024**2
+"""Characters of a document's text that are taken."""
+FACT = 200
+"""Characters of what a document says of itself that are shown."""
 RASTER = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 """Pictures that a browser shows without running anything in them: never SVG."""
+_BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
+"""Lengths of the header that follows a bitmap's first one."""
+_PDF = {"title": "/Title", "creator": "/Author", "modified": "/ModDate"}
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _CORE = {
     "title": "{http://purl.org/dc/elements/1.1/}title",
@@ -19,69 +33,112 @@ _CORE = {
 }
 
 
+@dataclass(slots=True, kw_only=True)
+class Document:
+    """What a document says of itself, and its text, as far as they can be had."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    """By `pages`, `title`, `creator` and `modified`."""
+    text: str = ""
+    cut: bool = False
+    """There is more text than was taken."""
+
+
+def picture_type(head: bytes) -> str:
+    """Return which of `RASTER` some bytes begin as; empty if they begin as none."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    # Two letters are not enough: a text may begin with them.
+    if head.startswith(b"BM") and head[6:10] == bytes(4) and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "image/bmp"
+    return ""
+
+
 def picture_size(data: bytes) -> tuple[int, int] | None:
-    """Return the width and height of a picture in pixels, if Pillow is installed and knows it."""
+    """Return the width and height of a picture in pixels, if Pillow is installed and can tell. Nothing is unpacked."""
     try:
-        from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - an extra
+        from PIL import Image  # noqa: PLC0415 - an extra
     except ImportError:
         return None
-    with (
-        suppress(UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError),
-        Image.open(io.BytesIO(data)) as picture,
-    ):
-        return picture.size
-    return None
-
-
-def facts_and_text(data: bytes) -> tuple[dict[str, str], str]:
-    """Return what a document says of itself, and its text, as far as they can be had."""
-    if data.startswith(b"%PDF-"):
-        return _of_pdf(data)
-    if data.startswith(b"PK\x03\x04"):
-        return _of_office(data)
-    return {}, ""
-
-
-def _of_pdf(data: bytes) -> tuple[dict[str, str], str]:
+    form = picture_type(data).removeprefix("image/").upper()
     try:
-        from pypdf import PdfReader  # noqa: PLC0415 - an extra
-        from pypdf.errors import PyPdfError  # noqa: PLC0415
-    except ImportError:
-        return {}, ""
-    facts: dict[str, str] = {}
-    text = ""
-    with suppress(PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        reader = PdfReader(io.BytesIO(data))
-        facts["pages"] = str(len(reader.pages))
-        found: Any = reader.metadata or {}
-        facts |= {word: str(found[f"/{word.title()}"]) for word in ("title", "author") if found.get(f"/{word.title()}")}
-        text = "\n".join(page.extract_text() for page in reader.pages[:50])
-    return facts, text
+        with Image.open(io.BytesIO(data), formats=[form]) as picture:
+            width, height = picture.size
+            return width, height
+    except Exception:  # noqa: BLE001 - a decoder raises anything at bytes that somebody made up
+        return None
 
 
-def _of_office(data: bytes) -> tuple[dict[str, str], str]:
+def is_document(head: bytes) -> bool:
+    """Return whether some bytes begin as a PDF, or as an archive, which office files are."""
+    return head.startswith((b"%PDF-", b"PK\x03\x04"))
+
+
+def look_into(data: bytes) -> Document:
+    """Return what a document says of itself; of anything else nothing."""
+    found = Document()
     try:
-        from defusedxml import DefusedXmlException  # noqa: PLC0415 - an extra
-        from defusedxml.ElementTree import ParseError, fromstring  # noqa: PLC0415
-    except ImportError:
-        return {}, ""
-    facts: dict[str, str] = {}
-    text = ""
-    unreadable = (zipfile.BadZipFile, ParseError, DefusedXmlException, NotImplementedError, RuntimeError, OSError)
-    with suppress(*unreadable, EOFError, ValueError), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if data.startswith(b"%PDF-"):
+            _look_into_pdf(data, found)
+        elif is_document(data):
+            _look_into_office(data, found)
+    except ImportError:  # an extra
+        pass
+    except Exception:  # noqa: BLE001, S110 - parsers raise anything at bytes that somebody made up
+        pass
+    found.facts = {word: _clean(value)[:FACT] for word, value in found.facts.items() if value}
+    found.cut = found.cut or len(found.text) > TEXT
+    found.text = _clean(found.text[:TEXT]).strip()
+    return found
+
+
+def _look_into_pdf(data: bytes, found: Document) -> None:
+    from pypdf import PdfReader  # noqa: PLC0415 - an extra
+
+    reader = PdfReader(io.BytesIO(data))
+    pages = len(reader.pages)
+    found.facts["pages"] = str(pages)
+    found.cut = pages > PAGES
+    said: Any = reader.metadata or {}
+    found.facts |= {word: str(said.get(key) or "") for word, key in _PDF.items()}
+    for position in range(min(pages, PAGES)):
+        if len(found.text) > TEXT:
+            break
+        found.text += reader.pages[position].extract_text() + "\n"
+
+
+def _look_into_office(data: bytes, found: Document) -> None:
+    from defusedxml.ElementTree import fromstring  # noqa: PLC0415 - an extra
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = set(archive.namelist())
         if "docProps/core.xml" in names:
-            root = fromstring(_member(archive, "docProps/core.xml"))
-            found = {word: root.findtext(tag) for word, tag in _CORE.items()}
-            facts |= {word: value for word, value in found.items() if value}
+            member = _member(archive, "docProps/core.xml")
+            root = fromstring(member[:MEMBER])
+            found.facts |= {word: root.findtext(tag) or "" for word, tag in _CORE.items()}
         if "word/document.xml" in names:
-            root = fromstring(_member(archive, "word/document.xml"))
-            text = "\n".join(
-                "".join(run.text or "" for run in paragraph.iter(f"{_WORD}t")) for paragraph in root.iter(f"{_WORD}p")
+            member = _member(archive, "word/document.xml")
+            if len(member) > MEMBER:
+                found.cut = True
+                return
+            found.text = "\n".join(
+                "".join(run.text or "" for run in paragraph.iter(f"{_WORD}t"))
+                for paragraph in fromstring(member).iter(f"{_WORD}p")
             )
-    return facts, text
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a member, of a larger one a byte more than `MEMBER`."""
     with archive.open(name) as member:
-        return member.read(MEMBER)
+        return member.read(MEMBER + 1)
+
+
+def _clean(text: str) -> str:
+    """Return a text that every encoding takes: a document may hold half of a surrogate pair."""
+    return text.encode(errors="replace").decode()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import posixpath
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -11,6 +13,8 @@ from consistent_s3.core.versions import Version
 
 LIMIT = 1024**2
 """Bytes that are read of one version at most."""
+_BINARY = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]|[\ud800-\udfff]")
+"""Control characters that no text file has."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,15 +61,15 @@ class Side:
 
     def text(self) -> str | None:
         """Return it as text, or `None` if it is none. A cut text ends with its last whole line."""
-        data = self.data
-        if self.is_cut:
-            data = data[: data.rfind(b"\n") + 1] or data
-        for encoding in _encodings(data):
+        for encoding in _encodings(self.data):
             try:
-                text = data.decode(encoding)
+                # What is cut may end in the middle of a character.
+                text = codecs.getincrementaldecoder(encoding)().decode(self.data, final=not self.is_cut)
             except UnicodeDecodeError:
                 continue
-            return None if _is_binary(text) else text
+            if _BINARY.search(text):
+                return None
+            return text[: text.rfind("\n") + 1] or text if self.is_cut else text
         return None
 
 
@@ -73,8 +77,3 @@ def _encodings(data: bytes) -> tuple[str, ...]:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ("utf-16",)
     return ("utf-8-sig", "cp1252")
-
-
-def _is_binary(text: str) -> bool:
-    """Say whether a text has control characters that no text file has."""
-    return any(character < " " and character not in "\t\n\r\f\x1b" for character in text)
