@@ -9,8 +9,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from boto3.s3.transfer import S3Transfer
@@ -27,6 +25,7 @@ from botocore.exceptions import IncompleteReadError as BotoIncompleteReadError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
+from consistent_s3.core import dialect
 from consistent_s3.core.errors import (
     AccessDeniedError,
     AnswerLostError,
@@ -64,7 +63,6 @@ _KEPT_BY_A_COPY = ("ContentType", "ContentEncoding", "ContentDisposition", "Cont
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
 """What boto3 raises for a request that did not succeed."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _attempt = threading.local()
 
 
@@ -160,7 +158,7 @@ class S3ObjectStore:
         with _put(deadline, self.clock) as put:
             try:
                 answer = self.client.put_object(
-                    Bucket=self.bucket, Key=key, Body=body, **condition, **_arguments(attributes)
+                    Bucket=self.bucket, Key=key, Body=body, **condition, **dialect.arguments(attributes)
                 )
             except _TooLateError as error:
                 raise DeadlinePassedError(
@@ -168,7 +166,7 @@ class S3ObjectStore:
                 ) from error
             except FAILURES as error:
                 self._translate(error, f"write {key!r}", writes=True, sent_before=put.attempts > 1)
-        return replace(_receipt(answer, self.clock), repeated=put.attempts > 1)
+        return replace(dialect.receipt(answer, self.clock), repeated=put.attempts > 1)
 
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> Download:
         """Begin one GetObject with a `Range`, unless the whole object is asked for."""
@@ -182,7 +180,7 @@ class S3ObjectStore:
         size = answer["ContentLength"]
         if content_range := answer.get("ContentRange"):
             size = int(content_range.rpartition("/")[2])
-        return S3Download(_head(key, answer, size), answer["Body"], answer["ContentLength"])
+        return S3Download(dialect.head(key, answer, size), answer["Body"], answer["ContentLength"])
 
     def head(self, key: str) -> ObjectHead:
         """Send one HeadObject."""
@@ -190,7 +188,7 @@ class S3ObjectStore:
             answer = self.client.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
         except FAILURES as error:
             self._translate(error, f"look at {key!r}")
-        return _head(key, answer, answer["ContentLength"])
+        return dialect.head(key, answer, answer["ContentLength"])
 
     def list(
         self, prefix: str, *, delimiter: str = "", start_after: str = "", token: str = "", limit: int = 1000
@@ -239,7 +237,7 @@ class S3ObjectStore:
     def begin_upload(self, key: str, *, attributes: Attributes) -> str:
         """Send one CreateMultipartUpload."""
         try:
-            answer = self.client.create_multipart_upload(Bucket=self.bucket, Key=key, **_arguments(attributes))
+            answer = self.client.create_multipart_upload(Bucket=self.bucket, Key=key, **dialect.arguments(attributes))
         except FAILURES as error:
             self._translate(error, f"begin to upload {key!r}")
         return answer["UploadId"]
@@ -270,7 +268,7 @@ class S3ObjectStore:
             self._translate(error, f"complete {key!r}", writes=True)
         except (BotoCoreError, ResponseParserError) as error:
             self._translate(error, f"complete {key!r}", writes=True)
-        return _receipt(answer, self.clock)
+        return dialect.receipt(answer, self.clock)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Send one AbortMultipartUpload."""
@@ -367,41 +365,3 @@ class S3ObjectStore:
 
 def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _arguments(attributes: Attributes) -> dict[str, Any]:
-    arguments: dict[str, Any] = dict(attributes.extra)
-    arguments["Metadata"] = dict(attributes.metadata)
-    arguments["ContentType"] = attributes.content_type
-    if attributes.content_encoding:
-        arguments["ContentEncoding"] = attributes.content_encoding
-    return arguments
-
-
-def _receipt(answer: Any, clock: Clock) -> PutReceipt:
-    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
-    try:
-        modified = parsedate_to_datetime(date).astimezone(UTC)
-    except ValueError:
-        modified = clock.now()
-    return PutReceipt(etag=answer.get("ETag", "").strip('"'), modified=modified)
-
-
-def _head(key: str, answer: Any, size: int) -> ObjectHead:
-    return ObjectHead(
-        info=ObjectInfo(
-            key=key,
-            size=size,
-            etag=answer.get("ETag", "").strip('"'),
-            modified=answer.get("LastModified", _EPOCH),
-        ),
-        metadata=answer.get("Metadata", {}),
-        content_type=answer.get("ContentType", ""),
-        content_encoding=_without_transport(answer.get("ContentEncoding", "")),
-    )
-
-
-def _without_transport(content_encoding: str) -> str:
-    """Drop `aws-chunked`, which is how the bytes travelled and which some servers keep."""
-    parts = (part.strip() for part in content_encoding.split(","))
-    return ",".join(part for part in parts if part not in {"aws-chunked", ""})
