@@ -26,6 +26,7 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from consistent_s3 import collection_admin as collection_admin  # registers the admin of collections
 from consistent_s3.attribution import attribution
 from consistent_s3.core.errors import ConflictError, ConsistentS3Error, KeyMissingError, VersionNotFoundError
 from consistent_s3.core.versions import Details, Version

@@ -119,12 +119,19 @@ def begin(alias: str, order: Order) -> CollectionRun:
 
 
 def stop(run: CollectionRun) -> None:
-    """Have a run stop: after the batch that a worker is at, or now if nobody works on it. Changes none that ended."""
-    under_way = CollectionRun.objects.filter(pk=run.pk, finished=None)
-    under_way.update(stop_requested=True)
+    """Have a run stop: now if nobody works on it, otherwise after the batch that a worker is at.
+
+    What a dead worker was in the middle of is still to be counted, by whoever goes on with the run. A run of a storage
+    that is there no more ends at once. Changes none that has ended.
+    """
+    CollectionRun.objects.filter(pk=run.pk, finished=None).update(stop_requested=True)
     run.refresh_from_db()
-    if runs.is_left(run):
+    try:
+        storage = versioned_storage(run.storage)
+    except ImproperlyConfigured:
         runs.end(run, CollectionRun.State.STOPPED, runs.STOPPED)
+    else:
+        runs.settle(run, storage)
 
 
 def check_alone(alias: str) -> None:

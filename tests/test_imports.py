@@ -59,7 +59,11 @@ DIRECTION: dict[str, set[str]] = {
     "progress": FACES | {"runs", "models"},
     "totals": FACES | {"models"},
     "reasons": CORE,
-    "collection_admin": FACES | {"workers", "progress", "totals", "reasons", "runs", "journal", "models"},
+    "collection_words": FACES | {"progress", "models"},
+    "collection_storages": FACES | {"collection_words", "totals", "runs", "models"},
+    "approving": FACES | {"runs", "models"},
+    "collection_admin": FACES
+    | {"approving", "collection_storages", "collection_words", "progress", "reasons", "runs", "workers", "models"},
     "admin": FACES | {"tasks", "runs", "models", "collection_admin"},
     "probe": FACES,
     "management": FACES | {"management", "tasks", "probe", "reindexing", "runs", "models"},

@@ -1,0 +1,127 @@
+"""What is told of a collection, in the language of the page?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from consistent_s3.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number that changes while a run is under way."""
+
+    key: str
+    """What a page finds it by."""
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that is told of a run once."""
+
+    label: str
+    text: str
+
+
+def number(value: float) -> str:
+    """Return a number as people write it."""
+    return number_format(value, force_grouping=True)
+
+
+def took(told: Progress) -> str:
+    """Return how long a run takes by now, or took."""
+    seconds = int(told.elapsed.total_seconds())
+    hours, minutes = divmod(seconds // 60, 60)
+    if hours:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    if minutes:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": seconds % 60}
+    return _("%(seconds)d s") % {"seconds": seconds}
+
+
+def sentence(told: Progress) -> str:
+    """Return in a few words how far a run is; so coarse that hearing each change is no nuisance."""
+    state = told.run.get_state_display()
+    if told.run.is_active and told.run.stop_requested:
+        return _("%(state)s, to be stopped") % {"state": state}
+    if not told.run.is_active or told.percent is None:
+        return state
+    return _("%(state)s, %(percent)d %% done") % {"state": state, "percent": told.percent // 10 * 10}
+
+
+def figures(told: Progress) -> list[Figure]:
+    """Return the numbers of a run that people look at first."""
+    counted = told.counted
+    size = filesizeformat(counted.bytes_freed)
+    rows = [
+        ("scanned", _("Looked at"), number(counted.scanned)),
+        ("kept", _("Stay"), number(counted.kept)),
+        ("deleted", _("Would go") if told.is_plan else _("Deleted"), number(counted.deleted)),
+        ("freed", _("Would be freed") if told.is_plan else _("Freed"), size),
+        ("errors", _("Errors"), number(counted.error_count)),
+        ("rate", _("Objects a second"), "–" if told.rate is None else _rate(told.rate)),
+    ]
+    if counted.archived:
+        moved = _("Would be archived") if told.is_plan else _("Archived")
+        rows.insert(4, ("archived", moved, number(counted.archived)))
+    if told.run.is_active:
+        end = told.estimated_end
+        rows.append(("end", _("Ends about"), _("not known yet") if end is None else moment(end)))
+    return [Figure(key=key, label=label, text=text) for key, label, text in rows]
+
+
+def facts(told: Progress) -> list[Fact]:
+    """Return what else is to be said of a run."""
+    run = told.run
+    limits = []
+    if run.max_delete_ratio is not None and run.max_delete_ratio < 1:
+        limits.append(_("refused beyond %(percent)d %% of all objects") % {"percent": run.max_delete_ratio * 100})
+    if run.max_objects is not None:
+        limits.append(
+            ngettext("stops after %(count)d object", "stops after %(count)d objects", run.max_objects)
+            % {"count": run.max_objects}
+        )
+    if run.stops_at is not None:
+        limits.append(_("stops at %(moment)s") % {"moment": moment(run.stops_at)})
+    rows = [
+        (_("Storage"), run.storage),
+        (_("Place"), run.place),
+        (_("What"), _("Dry run: nothing is deleted") if run.dry_run else _("Collection")),
+        (_("Looks through"), _("the bucket") if run.lists_bucket else _("the rows of the index")),
+        (_("Limits"), ", ".join(limits)),
+        (_("Started by"), run.started_by),
+        (_("Started"), moment(run.started)),
+        (_("Deleting since"), moment(run.swept_from) if run.swept_from else ""),
+        (_("Ended"), moment(run.finished) if run.finished else ""),
+        (_("Took"), took(told) if run.finished else ""),
+        (_("Unfinished uploads aborted"), number(told.counted.uploads_aborted) if told.counted.uploads_aborted else ""),
+    ]
+    return [Fact(label=label, text=text) for label, text in rows if text]
+
+
+def rules(policy: Mapping[str, Any]) -> list[Fact]:
+    """Return a retention policy as it is kept with a run, a line for each rule."""
+    return [
+        Fact(label=word, text=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for word, value in policy.items()
+    ]
+
+
+def moment(when: Any) -> str:
+    """Return a time as the project shows them."""
+    return date_format(timezone.localtime(when) if timezone.is_aware(when) else when, "DATETIME_FORMAT")
+
+
+def _rate(rate: float) -> str:
+    return number(round(rate)) if rate >= 10 else number_format(rate, decimal_pos=1)
