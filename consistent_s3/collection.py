@@ -91,13 +91,11 @@ def _to_its_end(
             claimed = runs.claim(run)
             if claimed is not None:
                 runs.work(claimed, storage, seconds=None, tell=tell, progress=progress)
-            else:
-                runs.settle(run, storage)
-                if run.is_active:
-                    raise runs.CollectionRunningError(
-                        f"{alias!r} is being collected already, by run {run.pk} of {run.started:%Y-%m-%d %H:%M}. If "
-                        "its worker died, somebody can go on with it in a few minutes."
-                    )
+            elif not runs.settle(run, storage) and run.is_active:
+                raise runs.CollectionRunningError(
+                    f"{alias!r} is being collected already, by run {run.pk} of {run.started:%Y-%m-%d %H:%M}. If "
+                    "its worker died, somebody can go on with it in a few minutes."
+                )
             run.refresh_from_db()
     except runs.CollectionRunningError:
         raise

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, models, router, transaction
 from django.utils import timezone
 
 from consistent_s3 import leftovers, policies
@@ -81,7 +81,7 @@ def begin(alias: str, storage: ConsistentS3Storage, order: Order) -> CollectionR
     plans = order.dry_run or ratio < 1
     lists_bucket = _lists_bucket(storage, place) if order.lists_bucket is None else order.lists_bucket
     try:
-        with transaction.atomic():
+        with _atomic():
             run = CollectionRun.objects.create(
                 storage=alias,
                 place=place,
@@ -179,9 +179,11 @@ def settle(run: CollectionRun, storage: ConsistentS3Storage) -> int:
 
 def end(run: CollectionRun, state: str, message: str = "", *, uploads_aborted: int = 0) -> None:
     """End a run, whoever does it first, and tell about it."""
+    if not run.is_active:
+        return
     before = run.state
     values = {"state": state, "message": message, "finished": timezone.now(), "active": None}
-    with transaction.atomic():
+    with _atomic():
         # Whoever is first writes first, and nobody counts anything more until it is told.
         if not CollectionRun.objects.filter(pk=run.pk, state=before).update(**values):
             return
@@ -264,7 +266,7 @@ def _put_down(journal: SliceJournal, storage: ConsistentS3Storage, rest: Span | 
     place = ""
     if not _exhausted(run) and run.slices.filter(finished=None, sweeps=slice_.sweeps).count() < PARALLEL:
         place = _survey(run, storage, _pace(storage)).halve(rest)
-    with transaction.atomic():
+    with _atomic():
         if not mine.update(until=place or slice_.until, owner="", leased_until=None):
             raise LeaseLostError("Another worker goes on with this slice.")
         if place:
@@ -274,7 +276,7 @@ def _put_down(journal: SliceJournal, storage: ConsistentS3Storage, rest: Span | 
 
 def _begin_to_sweep(run: CollectionRun, planned: Summary) -> int:
     spans = list(run.slices.filter(sweeps=False).values_list("after", "until"))
-    with transaction.atomic():
+    with _atomic():
         planning = CollectionRun.objects.filter(pk=run.pk, state=State.PLANNING)
         if not planning.update(state=State.SWEEPING, planned=planned.as_dict(), swept_from=timezone.now()):
             return 0
@@ -284,6 +286,10 @@ def _begin_to_sweep(run: CollectionRun, planned: Summary) -> int:
         )
     run.refresh_from_db()
     return len(spans)
+
+
+def _atomic() -> transaction.Atomic:
+    return transaction.atomic(using=router.db_for_write(CollectionRun))
 
 
 def _free(run: CollectionRun) -> list[CollectionSlice]:
