@@ -62,7 +62,7 @@ class StartForm(forms.Form):
 class CollectionRunAdmin(RunAdmin):
     """The collections of all storages, newest first."""
 
-    list_display = ("title", "kind", "state_words", "how_far", "gone", "freed", "error_count", "started_by", "started")
+    list_display = ("title", "state_words", "how_far", "outcome", "error_count", "started", "started_by")
     list_filter = ("state", "dry_run", "storage", "started")
     list_per_page = 50
     actions = None
@@ -107,12 +107,8 @@ class CollectionRunAdmin(RunAdmin):
     @admin.display(description=gettext_lazy("collection"), ordering="pk")
     def title(self, run: CollectionRun) -> str:
         """Return what a run is called."""
-        return _("%(number)d: %(storage)s") % {"number": run.pk, "storage": run.storage}
-
-    @admin.display(description=gettext_lazy("what"), ordering="dry_run")
-    def kind(self, run: CollectionRun) -> str:
-        """Return whether anything is deleted."""
-        return _("dry run") if run.dry_run else _("collection")
+        said = _("Dry run %(number)d of “%(storage)s”") if run.dry_run else _("Collection %(number)d of “%(storage)s”")
+        return said % {"number": run.pk, "storage": run.storage}
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_words(self, run: CollectionRun) -> str:
@@ -129,17 +125,12 @@ class CollectionRunAdmin(RunAdmin):
             return _("took %(time)s") % {"time": took(told)}
         return "" if told.percent is None else _("%(percent)d %%") % {"percent": told.percent}
 
-    @admin.display(description=gettext_lazy("objects"))
-    def gone(self, run: CollectionRun) -> str:
-        """Return how many objects went, or would go."""
+    @admin.display(description=gettext_lazy("outcome"))
+    def outcome(self, run: CollectionRun) -> str:
+        """Return how many objects and bytes went, or would go."""
         told = progress(run)
-        count = number(told.counted.deleted)
-        return (_("%(count)s would go") if told.is_plan else _("%(count)s went")) % {"count": count}
-
-    @admin.display(description=gettext_lazy("bytes"))
-    def freed(self, run: CollectionRun) -> str:
-        """Return how many bytes that is."""
-        return filesizeformat(progress(run).counted.bytes_freed)
+        said = _("%(count)s would go, %(size)s") if told.is_plan else _("%(count)s went, %(size)s")
+        return said % {"count": number(told.counted.deleted), "size": filesizeformat(told.counted.bytes_freed)}
 
     @admin.display(description=gettext_lazy("errors"))
     def error_count(self, run: CollectionRun) -> str:
@@ -173,7 +164,6 @@ class CollectionRunAdmin(RunAdmin):
         told = progress(found)
         context = {
             "title": self.title(found),
-            "subtitle": self.kind(found),
             "told": told,
             "figures": figures(told),
             "facts": facts(told),

@@ -76,8 +76,9 @@ def figures(told: Progress) -> list[Figure]:
         moved = _("Would be archived") if told.is_plan else _("Archived")
         rows.insert(4, ("archived", moved, number(counted.archived)))
     if told.run.is_active:
-        end = told.estimated_end
-        rows.append(("end", _("Ends about"), _("not known yet") if end is None else moment(end)))
+        percent = "–" if told.percent is None else _("%(percent)d %%") % {"percent": told.percent}
+        rows.insert(0, ("percent", _("Done"), percent))
+        rows.append(("end", _("Ends about"), _end(told)))
     return [Figure(key=key, label=label, text=text) for key, label, text in rows]
 
 
@@ -121,6 +122,13 @@ def rules(policy: Mapping[str, Any]) -> list[Fact]:
 def moment(when: Any) -> str:
     """Return a time as the project shows them."""
     return date_format(timezone.localtime(when) if timezone.is_aware(when) else when, "DATETIME_FORMAT")
+
+
+def _end(told: Progress) -> str:
+    if told.estimated_end is None:
+        return _("not known yet")
+    end, now = timezone.localtime(told.estimated_end), timezone.localtime(told.now)
+    return date_format(end, "TIME_FORMAT") if end.date() == now.date() else moment(end)
 
 
 def _rate(rate: float) -> str:

@@ -244,4 +244,4 @@ def _told(value: Any) -> Any:
         return {str(word): _told(inner) for word, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_told(inner) for inner in value]
-    return value if isinstance(value, int | float | str | None) else str(value)
+    return value if isinstance(value, int | float | str | None) else str(value).removesuffix(", 0:00:00")
