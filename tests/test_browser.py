@@ -8,13 +8,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.urls import reverse
 
+from consistent_s3 import collection, runs
+from consistent_s3.models import CollectionRun, CollectionSlice, StoredVersion
+from consistent_s3.runs import Order
 from tests.archive.models import Contract
 
 CHROMIUM = shutil.which("chromium")
@@ -151,3 +156,136 @@ def test_a_download_keeps_its_original_name(open_page, contract):
 
     assert started.value.suggested_filename == "lease-corrected.txt"
     assert Path(started.value.path()).read_bytes() == b"Rent: 950\n" * 200
+
+
+# Collections
+
+
+@pytest.fixture
+def collections(default_storage: Any, settings: Any) -> Any:
+    """Return a storage with much to collect, a finished plan of it, and a run that stands in the middle."""
+    options = {**settings.STORAGES["default"]["OPTIONS"], "index": "database"}
+    options["retention"] = {"keep_last": 3, "keep_for": timedelta(days=30)}
+    backend = settings.STORAGES["default"]["BACKEND"]
+    archive = {"BACKEND": backend, "OPTIONS": {**options, "location": "archive", "retention": {"keep_last": 1}}}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": backend, "OPTIONS": {**options, "location": "files"}},
+        "archive": archive,
+    }
+    for title in ("price-list", "terms", "floor-plan"):
+        for number in range(8):
+            storages["archive"].save(f"documents/{title}.pdf", ContentFile(b"x" * 12_345 * (number + 1)))
+    storages["archive"].delete("documents/terms.pdf")
+    StoredVersion.objects.update(modified=datetime.now(UTC) - timedelta(days=90))
+    collection.collect_garbage("archive", order=Order(dry_run=True, started_by="ann"))
+    plan = CollectionRun.objects.get()
+    error = {"key": "archive/documents/lease.pdf.-v/9999.pdf", "code": "AccessDenied", "message": "Access Denied"}
+    hour = timedelta(hours=1)
+    done = {**plan.summary, "dry_run": False, "scanned": 1_204_331, "kept": 1_171_220, "deleted": 33_111}
+    CollectionRun.objects.create(
+        storage="default",
+        place=plan.place,
+        state=CollectionRun.State.DONE,
+        started_by="Celery",
+        started=datetime.now(UTC) - 20 * hour,
+        swept_from=datetime.now(UTC) - 20 * hour,
+        finished=datetime.now(UTC) - 19.4 * hour,
+        summary={**done, "bytes_freed": 8 * 1024**3, "errors": [error], "error_count": 1},
+    )
+    run = CollectionRun.objects.create(
+        storage="default",
+        place=plan.place,
+        state=CollectionRun.State.SWEEPING,
+        started_by="Celery",
+        started=datetime.now(UTC) - hour,
+        swept_from=datetime.now(UTC) - hour / 2,
+        planned={"scanned": 1_200_000},
+        policy={"keep_last": 3, "keep_for": "30 days, 0:00:00"},
+    )
+    counted = {"scanned": 410_000, "kept": 398_877, "deleted": 11_123, "bytes_freed": 3 * 1024**3}
+    counted["reasons"] = {"current": 50_000, "keep_last": 348_877, "superseded, and no rule keeps it": 11_123}
+    CollectionSlice.objects.create(
+        run=run, sweeps=True, counted=counted, owner="x", leased_until=datetime.now(UTC) + hour
+    )
+    return plan, run
+
+
+def run_url(page: str, *args: Any) -> str:
+    return reverse(f"admin:consistent_s3_collectionrun_{page}", args=args)
+
+
+LOOKS = pytest.mark.parametrize(
+    ("look", "options"),
+    [("light", {}), ("dark", {"dark": True}), ("narrow", {"width": 400})],
+    ids=["light", "dark", "narrow"],
+)
+
+
+@LOOKS
+def test_pages_of_collections_fit_the_admin_in_every_look(open_page, collections, look, options):
+    plan, run = collections
+    page = open_page(run_url("changelist"), **options)
+    pages = {
+        "list": run_url("changelist"),
+        "run": run_url("change", run.pk),
+        "plan": run_url("change", plan.pk),
+        "objects": run_url("objects", plan.pk),
+        "approve": run_url("approve", plan.pk),
+        "stop": run_url("stop", run.pk),
+        "start": run_url("start"),
+        "totals": f"{run_url('totals')}?storage=archive",
+    }
+    base = page.url.partition("/admin/")[0]
+
+    wide = set()
+    for name, address in pages.items():
+        page.goto(base + address, wait_until="load")
+        keep(page, f"collection-{name}-{look}")
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            wide.add(name)
+
+    assert wide - {"list"} == set(), "a page must not scroll sideways; its tables may, and so does Django's own list"
+
+
+def test_a_plan_is_looked_at_and_run_for_real_with_the_keyboard(open_page, collections):
+    plan, _ = collections
+    page = open_page(run_url("change", plan.pk))
+
+    follow(page, "Browse what would go")
+    page.get_by_label("Name contains").fill("price")
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press("Enter")
+    rows = page.locator("#content-main tbody tr").count()
+    with page.expect_navigation(wait_until="load"):
+        page.go_back()
+    with page.expect_navigation(wait_until="load"):
+        page.go_back()
+    page.get_by_role("link", name="Run this for real").focus()
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press("Enter")
+    page.get_by_role("button", name="Delete them for good").focus()
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press("Enter")
+
+    began = CollectionRun.objects.first()
+    assert rows == 7
+    assert (began.approves, began.started_by) == (plan, "admin")
+    assert f"collect --run {began.pk}" in page.inner_text("main, #main")
+
+
+def test_figures_follow_a_run_and_the_page_its_end(open_page, collections):
+    _, run = collections
+    page = open_page(run_url("change", run.pk))
+    state = page.locator("[data-progress=sentence]")
+    assert (state.inner_text(), state.get_attribute("aria-live")) == ("sweeping, 30 % done", "polite")
+
+    run.slices.update(counted={"scanned": 610_000, "deleted": 22_222})
+    page.locator("[data-progress=scanned]", has_text="610,000").wait_for()
+    assert page.locator("[data-progress=sentence]").inner_text() == "sweeping, 50 % done"
+    with page.expect_navigation(wait_until="load"):
+        runs.end(run, CollectionRun.State.DONE)
+
+    assert page.locator("[data-progress=sentence]").inner_text() == "done"
+    assert page.locator("[data-progress=deleted]").inner_text() == "22,222"
+    assert page.get_by_role("link", name="Stop").count() == 0
