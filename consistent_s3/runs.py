@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from consistent_s3 import leftovers, policies
 from consistent_s3.core.collector import Collector, Limits
-from consistent_s3.core.errors import ConsistentS3Error
+from consistent_s3.core.errors import AccessDeniedError, ConsistentS3Error
 from consistent_s3.core.fates import Fate, Summary
 from consistent_s3.core.pace import Pace
 from consistent_s3.core.seams import EnumeratingIndex
@@ -44,6 +44,11 @@ APPROVED = 0.05
 """The part of all objects that may go beyond what was approved: some have come of age since."""
 DEFAULT_RATIO_FROM = 1000
 STOPPED = "Stopped on request. Everything else is left for the next run."
+
+RIGHTS = (
+    "A worker that collects needs credentials with s3:ListBucket, s3:GetObject and s3:DeleteObject there, and "
+    "s3:PutObject for archive_after."
+)
 
 State = CollectionRun.State
 
@@ -144,9 +149,11 @@ def work(
     except LeaseLostError:
         logger.warning("%s: another worker goes on with a slice", run)
         return 0
-    except BaseException:
+    except BaseException as error:
         mine = CollectionSlice.objects.filter(pk=slice_.pk, owner=slice_.owner)
         mine.update(owner="", leased_until=None, failures=models.F("failures") + 1)
+        if isinstance(error, AccessDeniedError):
+            raise AccessDeniedError(f"{error} {RIGHTS}") from error
         raise
     return pieces + settle(run, storage)
 
