@@ -9,30 +9,28 @@ box for a comment. The history page lists all versions, downloads any and restor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import django
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import flatten_fieldsets, quote, unquote
-from django.core.exceptions import FieldDoesNotExist, PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from consistent_s3 import collection_admin as collection_admin  # registers the admin of collections
+from consistent_s3 import collection_admin  # noqa: F401 - registers the admin of collections
 from consistent_s3.attribution import attribution
-from consistent_s3.core.errors import ConflictError, ConsistentS3Error, KeyMissingError, VersionNotFoundError
+from consistent_s3.core.errors import ConflictError, ConsistentS3Error, KeyMissingError
 from consistent_s3.core.versions import Details, Version
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.fields import VersionedFileField
-from consistent_s3.files import VersionFile
+from consistent_s3.history_admin.comparing import ComparePages
+from consistent_s3.history_admin.reading import ReadingPages
 from consistent_s3.widgets import VersionedFileInput, comment_field, validate_comment
 
 if TYPE_CHECKING:
@@ -73,36 +71,38 @@ class RestoreForm(forms.Form):
         self.fields["comment"] = comment_field()
 
 
-class VersionHistoryMixin(AnyModelAdmin):
+class VersionHistoryMixin(ReadingPages, ComparePages):
     """Shows and restores the versions of a model's files.
 
     Guarantees:
 
-    1. Every page asks for the same rights as Django's own: viewing for history and downloads, changing for restoring,
-       both for the very object; and only for files that this admin's form shows to this user.
-    2. A file is only ever sent as an attachment that browsers do not interpret, so nothing uploaded runs in the admin.
+    1. Every page asks for rights to the very object, and only for files that this admin's form shows to this user; see
+       the `has_..._permission` methods.
+    2. A file is only ever sent as an attachment that browsers do not interpret, or as a picture that holds nothing to
+       run, so nothing uploaded runs in the admin.
     3. What is saved, replaced, deleted or restored through it carries the user's name.
     """
 
     change_form_template = "admin/consistent_s3/change_form.html"
 
-    # What a project may override
-
-    def versions_author(self, request: HttpRequest) -> str:
-        """Return the name under which a user's versions are kept."""
-        return request.user.get_username()
-
     # Hooks of ModelAdmin
 
     def get_urls(self) -> list[URLPattern]:
         """Add the history, the download and the restoration of versions."""
-        model = f"{self.opts.app_label}_{self.opts.model_name}"
-        wrap = self.admin_site.admin_view
         file = "<path:object_id>/versions/<slug:field_name>/"
+        version = f"{file}<int:number>/"
+        pages: dict[str, tuple[str, Callable[..., HttpResponseBase]]] = {
+            "versions": (file, self.versions_view),
+            "versions_compare": (f"{file}compare/", self.versions_compare_view),
+            "version_download": (f"{version}download/", self.version_download_view),
+            "version_preview": (f"{version}preview/", self.version_preview_view),
+            "version_restore": (f"{version}restore/", self.version_restore_view),
+        }
         return [
-            path(file, wrap(self.versions_view), name=f"{model}_versions"),
-            path(f"{file}<int:number>/download/", wrap(self.version_download_view), name=f"{model}_version_download"),
-            path(f"{file}<int:number>/restore/", wrap(self.version_restore_view), name=f"{model}_version_restore"),
+            *(
+                path(route, self.admin_site.admin_view(view), name=self._page_name(page))
+                for page, (route, view) in pages.items()
+            ),
             *super().get_urls(),
         ]
 
@@ -123,7 +123,7 @@ class VersionHistoryMixin(AnyModelAdmin):
         obj = kwargs.get("obj") or context.get("original")
         context["version_histories"] = [
             {"label": capfirst(field.verbose_name), "url": self._versions_url(field.name, obj)}
-            for field in (self._shown_fields(request, obj) if obj is not None else [])
+            for field in (self._shown_fields(request, obj) if self._shows_history(request, obj) else [])
             if getattr(obj, field.name)
         ]
         return super().render_change_form(request, context, *args, **kwargs)
@@ -149,7 +149,8 @@ class VersionHistoryMixin(AnyModelAdmin):
         """List the versions of a file, newest first; `?before=` a number goes on from there."""
         obj, file = self._file(request, object_id, field_name)
         before = request.GET.get("before", "")
-        context: dict[str, Any] = {"rows": [], "before": before}
+        context: dict[str, Any] = {"rows": [], "before": before, "choices": []}
+        may_download = self.has_download_version_permission(request, obj)
         try:
             context |= self._page(file, int(before) if before.isascii() and before.isdigit() else None)
         except ConsistentS3Error as error:
@@ -157,40 +158,17 @@ class VersionHistoryMixin(AnyModelAdmin):
         context |= {
             "title": _("Versions of “%(name)s”") % {"name": file.name},
             "page_name": _("Versions"),
-            "may_restore": self.has_change_permission(request, obj),
+            "may_download": may_download,
+            "may_compare": may_download and len(context["choices"]) > 1,
+            "may_restore": self.has_restore_version_permission(request, obj),
         }
-        return self._respond(request, "admin/consistent_s3/versions.html", obj, file, context)
-
-    def version_download_view(
-        self, request: HttpRequest, object_id: str, field_name: str, number: int
-    ) -> FileResponse | HttpResponse:
-        """Send one version under its original name, as an attachment."""
-        _obj, file = self._file(request, object_id, field_name)
-        try:
-            version = file.storage.version(str(file.name), number)
-        except VersionNotFoundError as error:
-            raise Http404(str(error)) from error
-        response = FileResponse(
-            VersionFile(file.storage, version, "rb"),
-            as_attachment=True,
-            filename=version.original_name,
-            content_type="application/octet-stream",
-        )
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return self._respond(request, "versions.html", obj, file, context)
 
     def version_restore_view(self, request: HttpRequest, object_id: str, field_name: str, number: int) -> HttpResponse:
         """Ask on GET; on POST write the version's bytes as a new version."""
-        obj, file = self._file(request, object_id, field_name)
-        if not self.has_change_permission(request, obj):
-            raise PermissionDenied
-        try:
-            version = file.storage.version(str(file.name), number)
-            newest = next(file.history(), None)
-        except VersionNotFoundError as error:
-            raise Http404(str(error)) from error
+        obj, file = self._file(request, object_id, field_name, "restore_version")
+        version = self._version(file, number)
+        newest = next(file.history(), None)
         form = RestoreForm(request.POST or None, initial={"expected": newest.number if newest else 0})
         if request.method == "POST" and form.is_valid():
             try:
@@ -213,9 +191,12 @@ class VersionHistoryMixin(AnyModelAdmin):
             "newest": newest,
             "form": form,
         }
-        return self._respond(request, "admin/consistent_s3/restore.html", obj, file, context)
+        return self._respond(request, "restore.html", obj, file, context)
 
     # How it is done
+
+    def _shows_history(self, request: HttpRequest, obj: Any) -> bool:
+        return obj is not None and self.has_history_permission(request, obj)
 
     def _restore(
         self, request: HttpRequest, file: VersionedFieldFile, number: int, *, expected: int, comment: str
@@ -242,64 +223,15 @@ class VersionHistoryMixin(AnyModelAdmin):
             )
             for version, details in zip(shown, _details(shown), strict=True)
         ]
+        choices = [version.number for version in shown if not version.tombstone]
         return {
             "rows": rows,
+            "choices": choices,
+            "default_new": choices[0] if choices else None,
+            "default_old": choices[1] if len(choices) > 1 else None,
             "older": shown[-1].number if len(versions) > PAGE else None,
             "deleted": newest is not None and newest.tombstone,
         }
-
-    def _file(self, request: HttpRequest, object_id: str, field_name: str) -> tuple[Any, VersionedFieldFile]:
-        """Return a row and its file, for a user who may see both. Raises `Http404`, `PermissionDenied`."""
-        obj = self.get_object(request, unquote(object_id))
-        if obj is None:
-            raise Http404(_("There is no such object."))
-        if not self.has_view_or_change_permission(request, obj):
-            raise PermissionDenied
-        try:
-            field = self.opts.get_field(field_name)
-        except FieldDoesNotExist as error:
-            raise Http404(_("There is no such file.")) from error
-        if field not in self._shown_fields(request, obj):
-            raise Http404(_("There is no such file."))
-        file = getattr(obj, field_name)
-        if not file:
-            raise Http404(_("There is no such file."))
-        return obj, file
-
-    def _shown_fields(self, request: HttpRequest, obj: Any) -> Sequence[VersionedFileField]:
-        names = flatten_fieldsets(self.get_fieldsets(request, obj))
-        return [
-            field for field in self.opts.get_fields() if isinstance(field, VersionedFileField) and field.name in names
-        ]
-
-    def _versions_url(self, field_name: str, obj: Any) -> str:
-        if obj is None or obj.pk is None:
-            return ""
-        name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_versions"
-        try:
-            return reverse(name, args=[quote(obj.pk), field_name])
-        except NoReverseMatch:
-            return ""
-
-    def _respond(
-        self, request: HttpRequest, template: str, obj: Any, file: VersionedFieldFile, context: dict[str, Any]
-    ) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        return TemplateResponse(
-            request,
-            template,
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "object": obj,
-                "object_id": quote(obj.pk),
-                "file": file,
-                "field_label": capfirst(file.field.verbose_name),
-                "versions_url": self._versions_url(file.field.name, obj),
-                "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
-                **context,
-            },
-        )
 
 
 def _details(versions: Sequence[Version]) -> list[Details]:

@@ -5,6 +5,7 @@ With `CONSISTENT_S3_SCREENSHOTS=directory` each page is kept as a picture, to be
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.urls import reverse
+from PIL import Image
 
 from consistent_s3 import collection, runs
 from consistent_s3.models import CollectionRun, CollectionSlice, StoredVersion
@@ -289,3 +291,74 @@ def test_figures_follow_a_run_and_the_page_its_end(open_page, collections):
     assert page.locator("[data-progress=sentence]").inner_text() == "done"
     assert page.locator("[data-progress=deleted]").inner_text() == "22,222"
     assert page.get_by_role("link", name="Stop").count() == 0
+
+
+def picture(colour: str, size: tuple[int, int]) -> bytes:
+    written = io.BytesIO()
+    image = Image.new("RGB", size, "white")
+    image.paste(colour, (size[0] // 4, size[1] // 4, size[0] * 3 // 4, size[1] * 3 // 4))
+    image.save(written, "PNG")
+    return written.getvalue()
+
+
+LEASE = """Lease of the north wing
+
+Between the owner and the tenant it is agreed:
+The rent is 900 a month, due on the first.
+The term is two years.
+Pets need the owner's consent.
+The garden is shared.
+Heating is paid by the tenant.
+The cellar belongs to the wing.
+Signed by both.
+"""
+LOOKS = pytest.mark.parametrize(
+    ("look", "options"),
+    [("light", {}), ("dark", {"dark": True}), ("narrow", {"width": 400})],
+    ids=["light", "dark", "narrow"],
+)
+
+
+def is_wide(page: Any) -> bool:
+    """Return whether the page itself scrolls sideways; its tables may."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@LOOKS
+def test_two_texts_are_chosen_and_compared(open_page, default_storage, look, options):
+    contract = Contract(title="Lease of the north wing")
+    contract.file.save("lease.txt", ContentFile(LEASE.encode()), author="ann", comment="Signed by both parties")
+    contract.file.save("lease.txt", ContentFile(b"Nothing of this kind\n"), author="bob", comment="Wrong file")
+    changed = LEASE.replace("900", "950").replace("Signed", "Pets stay.\nSigned").replace("The garden is shared.\n", "")
+    contract.file.save("lease-2027.txt", ContentFile(changed.encode()), author="ann", comment="New rent")
+    page = open_page(reverse("admin:archive_contract_versions", args=[contract.pk, "file"]), **options)
+
+    page.get_by_label("Compare from version 1").check()
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("button", name="Compare the chosen versions").click()
+
+    assert page.locator("del").all_inner_texts() == ["900", "The garden is shared."]
+    assert page.locator("ins").all_inner_texts() == ["950", "Pets stay."]
+    keep(page, f"compare-text-{look}")
+    assert not is_wide(page)
+
+
+@LOOKS
+def test_two_pictures_are_laid_over_each_other(open_page, default_storage, look, options):
+    contract = Contract(title="Plan of the garden")
+    contract.file.save("plan.png", ContentFile(picture("navy", (480, 300))), author="ann", comment="First draft")
+    contract.file.save("plan.png", ContentFile(picture("crimson", (480, 300))), author="bob", comment="In red")
+    page = open_page(reverse("admin:archive_contract_versions_compare", args=[contract.pk, "file"]), **options)
+    slider = page.get_by_label("How much of the newer picture is shown")
+
+    slider.focus()
+    slider.press("End")
+    shown = page.locator(".consistent-s3-overlay").evaluate("one => one.style.getPropertyValue('--shown')")
+    slider.press("Home")
+    hidden = page.locator(".consistent-s3-overlay").evaluate("one => one.style.getPropertyValue('--shown')")
+    slider.fill("40")
+
+    assert (shown, hidden) == ("100%", "0%")
+    assert page.locator("img").evaluate_all("all => all.every(one => one.naturalWidth === 480)")
+    keep(page, f"compare-pictures-{look}")
+    assert not is_wide(page)

@@ -64,7 +64,8 @@ DIRECTION: dict[str, set[str]] = {
     "approving": FACES | {"runs", "models"},
     "collection_admin": FACES
     | {"approving", "collection_storages", "collection_words", "progress", "reasons", "runs", "workers", "models"},
-    "admin": FACES | {"tasks", "runs", "models", "collection_admin"},
+    "history_admin": FACES | {"history_admin", "comparing", "reasons", "models"},
+    "admin": FACES | {"tasks", "runs", "models", "collection_admin", "history_admin"},
     "probe": FACES,
     "management": FACES | {"management", "tasks", "probe", "reindexing", "runs", "models"},
     "migrations": {"models", "fields"},
