@@ -29,7 +29,7 @@ from django.views.decorators.http import require_http_methods
 
 from consistent_s3 import approving, collection, runs
 from consistent_s3.collection_storages import described, kept
-from consistent_s3.collection_words import facts, figures, number, rules, sentence, took
+from consistent_s3.collection_words import facts, figures, moment, number, rules, sentence, took
 from consistent_s3.models import CollectedObject, CollectionRun, CollectionSlice
 from consistent_s3.progress import progress
 from consistent_s3.reasons import words
@@ -62,8 +62,8 @@ class StartForm(forms.Form):
 class CollectionRunAdmin(RunAdmin):
     """The collections of all storages, newest first."""
 
-    list_display = ("title", "state_words", "how_far", "outcome", "error_count", "started", "started_by")
-    list_filter = ("state", "dry_run", "storage", "started")
+    list_display = ("title", "state_words", "how_far", "outcome", "error_count", "when", "started_by")
+    list_filter = ("state", "dry_run", "storage")
     list_per_page = 50
     actions = None
     change_list_template = TEMPLATES + "list.html"
@@ -117,12 +117,12 @@ class CollectionRunAdmin(RunAdmin):
             '<span class="consistent-s3-badge consistent-s3-{}">{}</span>', run.state, run.get_state_display()
         )
 
-    @admin.display(description=gettext_lazy("progress"))
+    @admin.display(description=gettext_lazy("done or took"))
     def how_far(self, run: CollectionRun) -> str:
         """Return how much of a run is done, or how long it took."""
         told = progress(run)
         if not run.is_active:
-            return _("took %(time)s") % {"time": took(told)}
+            return took(told)
         return "" if told.percent is None else _("%(percent)d %%") % {"percent": told.percent}
 
     @admin.display(description=gettext_lazy("outcome"))
@@ -136,6 +136,11 @@ class CollectionRunAdmin(RunAdmin):
     def error_count(self, run: CollectionRun) -> str:
         """Return how many objects the store kept."""
         return number(progress(run).counted.error_count)
+
+    @admin.display(description=gettext_lazy("started"), ordering="started")
+    def when(self, run: CollectionRun) -> str:
+        """Return when a run was begun, short enough for a line of the list."""
+        return moment(run.started, "SHORT_DATETIME_FORMAT")
 
     # Pages
 
@@ -206,7 +211,7 @@ class CollectionRunAdmin(RunAdmin):
         counted = progress(found).counted
         told, whole = planned.count(), counted.deleted + counted.archived
         context = {
-            "title": _("What collection %(number)d would do") % {"number": found.pk},
+            "title": _("What would go of “%(storage)s”") % {"storage": found.storage},
             "page_name": _("Objects"),
             "page": page,
             "rows": [(planned, words(planned.reason)) for planned in page],
@@ -248,7 +253,7 @@ class CollectionRunAdmin(RunAdmin):
             order = Order(approves=found, started_by=request.user.get_username(), lists_bucket=found.lists_bucket)
             return self._begin(request, found.storage, order, here)
         context = {
-            "title": _("Run collection %(number)d for real?") % {"number": found.pk},
+            "title": _("Run this plan of “%(storage)s” for real?") % {"storage": found.storage},
             "page_name": _("Run for real"),
             "obstacle": obstacle,
             "counted": progress(found).counted,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
@@ -119,16 +120,16 @@ def rules(policy: Mapping[str, Any]) -> list[Fact]:
     ]
 
 
-def moment(when: Any) -> str:
+def moment(when: datetime, style: str = "DATETIME_FORMAT") -> str:
     """Return a time as the project shows them."""
-    return date_format(timezone.localtime(when) if timezone.is_aware(when) else when, "DATETIME_FORMAT")
+    return date_format(timezone.localtime(when) if timezone.is_aware(when) else when, style)
 
 
 def _end(told: Progress) -> str:
     if told.estimated_end is None:
         return _("not known yet")
-    end, now = timezone.localtime(told.estimated_end), timezone.localtime(told.now)
-    return date_format(end, "TIME_FORMAT") if end.date() == now.date() else moment(end)
+    soon = told.estimated_end - told.now < timedelta(hours=12)
+    return moment(told.estimated_end, "TIME_FORMAT" if soon else "DATETIME_FORMAT")
 
 
 def _rate(rate: float) -> str:
