@@ -9,69 +9,34 @@ box for a comment. The history page lists all versions, downloads any and restor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django import forms
-from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.text import capfirst
-from django.utils.translation import gettext as _
 
 from consistent_s3 import collection_admin  # noqa: F401 - registers the admin of collections
 from consistent_s3.attribution import attribution
-from consistent_s3.core.errors import ConflictError, ConsistentS3Error, KeyMissingError
-from consistent_s3.core.versions import Details, Version
-from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.fields import VersionedFileField
 from consistent_s3.history_admin.comparing import ComparePages
+from consistent_s3.history_admin.erasing import ErasePages
+from consistent_s3.history_admin.history import HistoryPages
+from consistent_s3.history_admin.holding import HoldPages
 from consistent_s3.history_admin.reading import ReadingPages
-from consistent_s3.widgets import VersionedFileInput, comment_field, validate_comment
+from consistent_s3.history_admin.restoring import RestorePages
+from consistent_s3.widgets import VersionedFileInput, validate_comment
 
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
 else:
     AnyModelAdmin = admin.ModelAdmin
 
-PAGE = 20
-"""Versions on one page of a history."""
-AT_ONCE = 8
-"""Requests for details that a history page has under way at once."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryRow:
-    """One line of a history page."""
-
-    version: Version
-    details: Details
-    current: bool
-    """It is what a read of the name returns."""
-    pinned: bool
-    """It is what the row points to."""
-
-    @property
-    def file_name(self) -> str:
-        """Return what the file was called, or else the last segment of its name; never a request."""
-        return self.details.original_name or self.version.name.rpartition("/")[2]
-
-
-class RestoreForm(forms.Form):
-    """What somebody says when restoring."""
-
-    expected = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["comment"] = comment_field()
-
-
-class VersionHistoryMixin(ReadingPages, ComparePages):
+class VersionHistoryMixin(HistoryPages, ReadingPages, ComparePages, RestorePages, HoldPages, ErasePages):
     """Shows and restores the versions of a model's files.
 
     Guarantees:
@@ -97,6 +62,11 @@ class VersionHistoryMixin(ReadingPages, ComparePages):
             "version_download": (f"{version}download/", self.version_download_view),
             "version_preview": (f"{version}preview/", self.version_preview_view),
             "version_restore": (f"{version}restore/", self.version_restore_view),
+            "version_copy": (f"{version}copy/", self.version_copy_view),
+            "version_hold": (f"{version}hold/", self.version_hold_view),
+            "versions_hold": (f"{file}hold/", self.versions_hold_view),
+            "versions_release": (f"{file}holds/<int:hold_id>/release/", self.versions_release_view),
+            "versions_erase": (f"{file}erase/", self.versions_erase_view),
         }
         return [
             *(
@@ -143,105 +113,7 @@ class VersionHistoryMixin(ReadingPages, ComparePages):
         with attribution(author=self.versions_author(request)):
             return super().delete_view(request, *args, **kwargs)
 
-    # Views
-
-    def versions_view(self, request: HttpRequest, object_id: str, field_name: str) -> HttpResponse:
-        """List the versions of a file, newest first; `?before=` a number goes on from there."""
-        obj, file = self._file(request, object_id, field_name)
-        before = request.GET.get("before", "")
-        context: dict[str, Any] = {"rows": [], "before": before, "choices": []}
-        may_download = self.has_download_version_permission(request, obj)
-        try:
-            context |= self._page(file, int(before) if before.isascii() and before.isdigit() else None)
-        except ConsistentS3Error as error:
-            context["store_error"] = str(error)
-        context |= {
-            "title": _("Versions of “%(name)s”") % {"name": file.name},
-            "page_name": _("Versions"),
-            "may_download": may_download,
-            "may_compare": may_download and len(context["choices"]) > 1,
-            "may_restore": self.has_restore_version_permission(request, obj),
-        }
-        return self._respond(request, "versions.html", obj, file, context)
-
-    def version_restore_view(self, request: HttpRequest, object_id: str, field_name: str, number: int) -> HttpResponse:
-        """Ask on GET; on POST write the version's bytes as a new version."""
-        obj, file = self._file(request, object_id, field_name, "restore_version")
-        version = self._version(file, number)
-        newest = next(file.history(), None)
-        form = RestoreForm(request.POST or None, initial={"expected": newest.number if newest else 0})
-        if request.method == "POST" and form.is_valid():
-            try:
-                restored = self._restore(request, file, number, **form.cleaned_data)
-            except ConflictError as error:
-                messages.error(request, _("Somebody else was faster: %(error)s") % {"error": error})
-            else:
-                said = _("Restored version %(number)d of “%(name)s” as version %(new)d.") % {
-                    "number": number,
-                    "name": file.name,
-                    "new": restored.number,
-                }
-                self.log_change(request, obj, said)
-                messages.success(request, said)
-            return HttpResponseRedirect(self._versions_url(field_name, obj))
-        context = {
-            "title": _("Restore version %(number)d of “%(name)s”?") % {"number": number, "name": file.name},
-            "page_name": _("Restore"),
-            "version": version,
-            "newest": newest,
-            "form": form,
-        }
-        return self._respond(request, "restore.html", obj, file, context)
-
     # How it is done
 
     def _shows_history(self, request: HttpRequest, obj: Any) -> bool:
         return obj is not None and self.has_history_permission(request, obj)
-
-    def _restore(
-        self, request: HttpRequest, file: VersionedFieldFile, number: int, *, expected: int, comment: str
-    ) -> Version:
-        told = file.storage.archive.committer.tells_of_races
-        with attribution(author=self.versions_author(request)):
-            return file.restore(number, expected=expected if told else None, comment=comment)
-
-    def _page(self, file: VersionedFieldFile, before: int | None) -> dict[str, Any]:
-        versions: list[Version] = []
-        for version in file.history(before=before):
-            versions.append(version)
-            if len(versions) > PAGE:
-                break
-        shown = versions[:PAGE]
-        newest = shown[0] if before is None and shown else next(file.history(), None)
-        pinned = file.field.pinned(file.instance)
-        rows = [
-            HistoryRow(
-                version=version,
-                details=details,
-                current=newest is not None and version.number == newest.number and not version.tombstone,
-                pinned=version.number == pinned,
-            )
-            for version, details in zip(shown, _details(shown), strict=True)
-        ]
-        choices = [version.number for version in shown if not version.tombstone]
-        return {
-            "rows": rows,
-            "choices": choices,
-            "default_new": choices[0] if choices else None,
-            "default_old": choices[1] if len(choices) > 1 else None,
-            "older": shown[-1].number if len(versions) > PAGE else None,
-            "deleted": newest is not None and newest.tombstone,
-        }
-
-
-def _details(versions: Sequence[Version]) -> list[Details]:
-    """Return the details of some versions, fetched side by side; those of a version just collected are empty."""
-
-    def details(version: Version) -> Details:
-        try:
-            return version.details
-        except KeyMissingError:
-            return Details()
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(details, versions))

@@ -20,5 +20,8 @@ for (const pictures of document.querySelectorAll("[data-consistent-s3-slider]"))
   const show = () => overlay.style.setProperty("--shown", `${slider.value}%`);
   slider.addEventListener("input", show);
   show();
-  pictures.before(label, overlay);
+  const stage = document.createElement("div");
+  stage.className = "consistent-s3-stage";
+  stage.append(label, overlay);
+  pictures.before(stage);
 }
