@@ -13,8 +13,8 @@ writers take turns there before they put anything, and an attempt is thrown away
 number was accepted, so that no listing can bring it back. Whatever else was put and not accepted stays, and its outcome
 is unknown: also after a PUT that was repeated, since the attempt without an answer may land after the deletion.
 
-A writer that stalled cannot do harm: an index that moved on refuses it. It may use what it learned for
-`write_deadline` all the same, since an index may forget (a pointer in Redis expires).
+A writer that stalled cannot do harm: an index that moved on refuses it. What it put may wait for its commit until it is
+nearly as old as `grace`; with an index that may forget, after `write_deadline` only if it still is its turn.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ from consistent_s3.core.errors import (
     StoreError,
 )
 from consistent_s3.core.numbers import next_number
-from consistent_s3.core.protocol import Committer, Draft, Learned, NumberStaleError, new_version
+from consistent_s3.core.protocol import (
+    SIGNATURE_VALIDITY,
+    Committer,
+    Draft,
+    Learned,
+    NumberStaleError,
+    new_version,
+)
 from consistent_s3.core.seams import CommittingIndex, ForgetfulIndex
 from consistent_s3.core.versions import Version
 
@@ -76,7 +83,7 @@ class IndexCommitter(Committer):
         key = self.layout.version_key(name, number, write_id=write_id)
         receipt = self._create_unique(key, draft, attributes, learned, number=number, write_id=write_id)
         version = new_version(name, number, key, draft, details, receipt)
-        if self.clock.monotonic() > self._deadline(draft, learned) and not self._is_its_turn(version, draft, learned):
+        if self.clock.monotonic() > self._deadline(draft, learned) and not self._is_in_time(version, draft, learned):
             self._discard(version, write_id, learned, repeated=receipt.repeated)
             raise NumberStaleError
         try:
@@ -86,11 +93,17 @@ class IndexCommitter(Committer):
             raise
         return version
 
-    def _is_its_turn(self, version: Version, draft: Draft, learned: Learned) -> bool:
-        """Return whether nothing happened since the number was learned, long ago; then a turn begins anew."""
-        unusable = draft.usable_until is not None and self.clock.monotonic() > draft.usable_until
-        if unusable or not isinstance(self.index, ForgetfulIndex):
+    def _is_in_time(self, version: Version, draft: Draft, learned: Learned) -> bool:
+        """Return whether a version may be committed although its number was learned long ago: a large file takes long.
+
+        An index that forgets is asked whether nothing happened since, and the turn begins anew. Another one knows; but
+        the object must be too young to be collected as what nobody committed.
+        """
+        now = self.clock.monotonic()
+        if draft.usable_until is not None and now > draft.usable_until:
             return False
+        if not isinstance(self.index, ForgetfulIndex):
+            return now <= learned.at + (self.timing.grace - SIGNATURE_VALIDITY).total_seconds()
         number, write_id = version.number, version.details.write_id
         try:
             return self.index.take_turn(version.name, after=learned.number, number=number, write_id=write_id) == number

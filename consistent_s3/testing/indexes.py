@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from consistent_s3.core.errors import IndexUnavailableError, NumberTakenError, OutcomeUnknownError
-from consistent_s3.core.seams import Clock, CommittingIndex
+from consistent_s3.core.seams import Clock, EnumeratingIndex
 from consistent_s3.core.versions import Version
 from consistent_s3.index.slots import CLAIM, TURN, Slot, joined
 
@@ -22,7 +22,7 @@ SAVES = 0.2
 
 @dataclass(slots=True, kw_only=True)
 class MemoryIndex:
-    """A `CommittingIndex` in memory. Guarantees those of `CommittingIndex`, in one thread."""
+    """An `EnumeratingIndex` in memory. Guarantees those of `EnumeratingIndex`, in one thread."""
 
     lists_names: bool = False
     _versions: dict[str, dict[int, Version]] = field(default_factory=dict)
@@ -81,12 +81,42 @@ class MemoryIndex:
         """Return all versions of some names, newest first."""
         return {name: list(self.history(name)) for name in names}
 
+    def page(self, *, after: int, until: int | None, limit: int) -> list[tuple[int, str, Sequence[Version]]]:
+        """Return the next names in the order in which they were first written."""
+        places = enumerate(self._versions, start=1)
+        within = [(place, name) for place, name in places if place > after and (until is None or place <= until)]
+        return [(place, name, list(self.history(name))) for place, name in within[:limit]]
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the first and the last place."""
+        return (1, len(self._versions)) if self._versions else (0, 0)
+
+    def superseded(self, versions: Sequence[Version]) -> set[str]:
+        """Return the keys of those that may still go."""
+        may_go = set()
+        for version in versions:
+            newest = self.newest(version.name)
+            known = self.at(version.name, version.number)
+            if newest is not None and known == version and (newest.number != version.number or newest.tombstone):
+                may_go.add(version.key)
+        return may_go
+
+    def known(self, keys: Mapping[str, Sequence[str]]) -> set[str]:
+        """Return which keys are those of committed versions."""
+        known = {key for name in keys for version in self.history(name) for key in (version.key, version.body_key)}
+        return known & {key for some in keys.values() for key in some}
+
+    def amend(self, version: Version) -> None:
+        """Keep a version as it is now."""
+        if self.at(version.name, version.number) is not None:
+            self._versions[version.name][version.number] = version
+
 
 @dataclass(slots=True, kw_only=True)
 class FaultyIndex:
-    """A `CommittingIndex` around another whose commits sometimes give no answer; every call lets others go on."""
+    """An `EnumeratingIndex` around another whose commits sometimes give no answer; every call lets others go on."""
 
-    inner: CommittingIndex
+    inner: EnumeratingIndex
     step: Callable[[], object]
     chance: random.Random
     unknown: float = 0.0
@@ -137,6 +167,26 @@ class FaultyIndex:
     def committed(self, names: Sequence[str]) -> Mapping[str, Sequence[Version]]:
         """Ask."""
         return self._stepped(lambda: self.inner.committed(names))
+
+    def page(self, *, after: int, until: int | None, limit: int) -> Sequence[tuple[int, str, Sequence[Version]]]:
+        """Ask."""
+        return self._stepped(lambda: self.inner.page(after=after, until=until, limit=limit))
+
+    def bounds(self) -> tuple[int, int]:
+        """Ask."""
+        return self._stepped(self.inner.bounds)
+
+    def superseded(self, versions: Sequence[Version]) -> set[str]:
+        """Ask."""
+        return self._stepped(lambda: self.inner.superseded(versions))
+
+    def known(self, keys: Mapping[str, Sequence[str]]) -> set[str]:
+        """Ask."""
+        return self._stepped(lambda: self.inner.known(keys))
+
+    def amend(self, version: Version) -> None:
+        """Note."""
+        self._stepped(lambda: self.inner.amend(version))
 
     def _stepped(self, call: Callable[[], Answer]) -> Answer:
         self.step()

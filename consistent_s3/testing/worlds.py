@@ -26,11 +26,13 @@ from consistent_s3.core.errors import (
     StoreError,
     VersionNotFoundError,
 )
+from consistent_s3.core.fates import Fate
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.protocol import Timing
 from consistent_s3.core.retention import RetentionPolicy
-from consistent_s3.core.seams import Clock, Index, ObjectStore
+from consistent_s3.core.seams import Clock, EnumeratingIndex, Index, ObjectStore
+from consistent_s3.core.survey import IndexSurvey
 from consistent_s3.core.versions import Version
 from consistent_s3.core.writing import spool
 from consistent_s3.index.listing import ListingIndex
@@ -167,6 +169,8 @@ class World:
         self.scheduled = Scheduled(inner=self.faulty, simulation=self.simulation, crash=self.plan.crash)
         self._left = 0
         self._written = 0
+        self.taken: set[str] = set()
+        """The keys of versions that the collector has decided to take."""
         self.eaten: list[str] = []
         """What the collector took from readers that followed the protocol."""
 
@@ -304,12 +308,21 @@ class World:
     def _collect(self) -> None:
         archive = self.archive(self.scheduled_without_crash())
         policy = RetentionPolicy(keep_last=1, keep_for=timedelta(0))
+        runs = self.simulation.seed
         while self._left:
+            runs += 1
+            survey = None
+            if runs % 2 and isinstance(archive.index, EnumeratingIndex):
+                survey = IndexSurvey(archive=archive, index=archive.index)  # and every other time the bucket itself
             try:
-                Collector(archive=archive, policy=policy).run(dry_run=False)
+                Collector(archive=archive, policy=policy, survey=survey).run(dry_run=False, tell=self._note_fate)
             except (StoreError, IndexUnavailableError, PreconditionFailedError) as error:
                 self.simulation.say(f"collection: {error}")
             self.simulation.sleep(600 * self.chance.random())
+
+    def _note_fate(self, fate: Fate) -> None:
+        if fate.goes and fate.number:
+            self.taken.add(fate.key)
 
     def scheduled_without_crash(self) -> ObjectStore:
         """Return the store for one who must live to the end."""
@@ -322,11 +335,15 @@ class World:
             self.eaten.append(f"version {version.number} of {version.name!r} is in the index and nowhere else")
             return b""
 
+    def _is_half_taken(self, version: Version) -> bool:
+        return version.key in self.taken and version.key not in self.truth.keys
+
     def _kept(self) -> dict[str, dict[int, bytes]]:
         archive = self.archive(self.truth, truly=True)
         kept: dict[str, dict[int, bytes]] = {}
         for name in self.plan.names:
-            versions = list(archive.history(name))
+            # The object of what is taken goes before its row, and the collector may have been cut off in between.
+            versions = [version for version in archive.history(name) if not self._is_half_taken(version)]
             kept[name] = {version.number: self._bytes(version) for version in versions}
         return kept
 
