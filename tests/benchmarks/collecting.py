@@ -265,7 +265,9 @@ def main(scale: float) -> None:
     say(f"{names * 10:,} names", in_a_process("listing", names * 10, 2))
     say(f"{names:,} names, planned first", in_a_process("listing", names, 20, 0.99))
     say("rows, planned", in_a_process("rows", int(250_000 * scale)))
-    bare, ours = (in_a_process("server", int(25_000 * scale), how) for how in ("bare", "ours"))
+    # In turns, and the best of each, since other work on the machine meets one or the other.
+    found = [[in_a_process("server", int(25_000 * scale), how) for how in ("bare", "ours")] for _ in range(3)]
+    bare, ours = (min(some, key=lambda one: one["seconds"]) for some in zip(*found, strict=True))
     say("boto3 alone, moto's server", bare)
     say("this package, moto's server", ours)
     sys.stdout.write(f"\nkeys a second against boto3 alone: {bare['seconds'] / ours['seconds']:.2f}\n")
