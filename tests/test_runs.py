@@ -425,6 +425,27 @@ def test_killed_again_and_again_it_ends_and_is_counted_exactly(configure, seed):
     assert outcome(storage) == expected
 
 
+@pytest.mark.django_db
+def test_the_place_that_is_noted_does_not_lag_behind_where_little_goes(configure, monkeypatch):
+    """One version goes, of the first name: it does not wait for a full batch until the end of the bucket."""
+    monkeypatch.setattr(collecting, "NAMES", 2)
+    monkeypatch.setattr(collecting, "PASSED", 10)
+    storage = configure(max_delete_ratio=1)
+    fill(storage, 40, versions=1)
+    put(storage, storage.archive.layout.version_key("a.txt", 1))
+    put(storage, storage.archive.layout.version_key("a.txt", 2))
+    grow_old(storage)
+    noted: list[str] = []
+
+    def note(_: CollectionRun) -> None:
+        noted.append(CollectionSlice.objects.get().cursor)
+
+    collect_garbage("default", progress=note)
+
+    assert noted[:4] == [""] * 4
+    assert len(set(noted[5:])) == len(noted[5:]) == 15
+
+
 # Refusing, approving
 
 
