@@ -119,6 +119,12 @@ else:
         assert (run.state, run.summary["deleted"]) == (CollectionRun.State.DONE, 8)
 
     @pytest.mark.django_db
+    def test_a_run_that_a_worker_is_at_is_left_to_it(storage):
+        runs.claim(runs.begin("default", storage, Order()))
+
+        assert resume_collections.enqueue().return_value == []
+
+    @pytest.mark.django_db
     def test_a_message_that_comes_too_late_does_no_harm(storage):
         result = collect_slice.enqueue(999)
 
