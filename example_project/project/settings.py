@@ -51,6 +51,8 @@ CELERY_BEAT_SCHEDULE = {
         # A project collects once a day or once an hour; the demo does not wait that long.
         "schedule": float(os.environ.get("EXAMPLE_COLLECT_EVERY") or timedelta(hours=1).total_seconds()),
     },
+    # Goes on with what a killed worker left.
+    "resume-collections": {"task": "consistent_s3.resume_collections", "schedule": timedelta(minutes=10)},
 }
 
 INSTALLED_APPS = [
