@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from consistent_s3.history_admin.history import PAGE
+from consistent_s3.history_admin.finding import PAGE
 from consistent_s3.testing import assert_requests, count_requests
 from tests.archive.models import Contract, Document
 

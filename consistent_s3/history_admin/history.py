@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.apps import apps
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from consistent_s3.core.errors import ConsistentS3Error, KeyMissingError
+from consistent_s3.core.errors import ConsistentS3Error
 from consistent_s3.core.versions import Details, Version
 from consistent_s3.fieldfiles import VersionedFieldFile
+from consistent_s3.history_admin.finding import FilterForm, Found, Wanted, details_of, find, knows_all
 from consistent_s3.history_admin.holding import HoldPages
+from consistent_s3.history_admin.outlook import Outlook, known, outlooks
 
 if TYPE_CHECKING:
     from consistent_s3.models import Hold
 
-PAGE = 20
-"""Versions on one page of a history."""
-AT_ONCE = 8
-"""Requests for details that a history page has under way at once."""
+OUTLOOK = 1_000
+"""Newer versions that are looked at to say what retention will do with those of a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,13 @@ class HistoryRow:
     current: bool
     """It is what a read of the name returns."""
     pinned: bool
-    """It is what the row points to."""
+    """A row points to it."""
     holds: Sequence[Hold] = ()
     """The holds in force that cover it."""
+    outlook: Outlook | None = None
+    """What retention will do with it; `None` where nobody can say."""
+    growth: int | None = None
+    """Bytes more than the version before; `None` where that is not known."""
 
     @property
     def file_name(self) -> str:
@@ -48,19 +52,28 @@ class HistoryPages(HoldPages):
     """Lists versions."""
 
     def versions_view(self, request: HttpRequest, object_id: str, field_name: str) -> HttpResponse:
-        """List the versions of a file, newest first; `?before=` a number goes on from there."""
+        """List the versions of a file, newest first; `?before=` a number goes on from there.
+
+        The requests and queries of a page do not depend on how many versions there are.
+        """
         obj, file = self._file(request, object_id, field_name)
         before = request.GET.get("before", "")
+        form = FilterForm(request.GET)
+        wanted = Wanted(**form.cleaned_data) if form.is_valid() else Wanted()
+        asked = {field: request.GET[field] for field in form.fields if request.GET.get(field)}
         context: dict[str, Any] = {"rows": [], "before": before, "choices": []}
         holds_are_kept = apps.is_installed("consistent_s3")
         may_download = self.has_download_version_permission(request, obj)
         try:
-            context |= self._page(file, int(before) if before.isascii() and before.isdigit() else None)
+            context |= self._page(file, wanted, int(before) if before.isascii() and before.isdigit() else None)
         except ConsistentS3Error as error:
             context["store_error"] = str(error)
         context |= {
             "title": _("Versions of “%(name)s”") % {"name": file.name},
             "page_name": _("Versions"),
+            "filter": form,
+            "filtered": not wanted.anything,
+            "query": urlencode(asked),
             "may_download": may_download,
             "may_compare": may_download and len(context["choices"]) > 1,
             "may_restore": self.has_restore_version_permission(request, obj),
@@ -70,25 +83,29 @@ class HistoryPages(HoldPages):
         }
         return self._respond(request, "versions.html", obj, file, context)
 
-    def _page(self, file: VersionedFieldFile, before: int | None) -> dict[str, Any]:
-        versions: list[Version] = []
-        for version in file.history(before=before):
-            versions.append(version)
-            if len(versions) > PAGE:
-                break
-        shown = versions[:PAGE]
-        newest = shown[0] if before is None and shown else next(file.history(), None)
-        pinned = file.field.pinned(file.instance)
+    def _page(self, file: VersionedFieldFile, wanted: Wanted, before: int | None) -> dict[str, Any]:
+        storage, name = file.storage, str(file.name)
+        found = find(storage, name, wanted, before=before)
+        shown = found.versions
+        whole = before is None and wanted.anything
+        newest = shown[0] if whole and shown else storage.archive.newest(name)
+        said = known(storage, name)
+        pinned = {file.field.pinned(file.instance), *said.referenced}
         holds = self._holds(file)
+        newer = shown if whole else self._newer(file, shown)
+        to_come = outlooks(storage, said, newer, {version.number for version in shown}, now=storage.archive.clock.now())
+        growths = _growths(found) if wanted.anything else {}
         rows = [
             HistoryRow(
                 version=version,
                 details=details,
                 current=newest is not None and version.number == newest.number and not version.tombstone,
-                pinned=version.number == pinned,
+                pinned=version.number in pinned,
                 holds=[hold for hold in holds if hold.number in {None, version.number}],
+                outlook=to_come.get(version.number),
+                growth=growths.get(version.number),
             )
-            for version, details in zip(shown, _details(shown), strict=True)
+            for version, details in zip(shown, details_of(shown), strict=True)
         ]
         choices = [version.number for version in shown if not version.tombstone]
         return {
@@ -97,19 +114,29 @@ class HistoryPages(HoldPages):
             "choices": choices,
             "default_new": choices[0] if choices else None,
             "default_old": choices[1] if len(choices) > 1 else None,
-            "older": shown[-1].number if len(versions) > PAGE else None,
+            "older": found.before,
+            "looked_at": found.looked_at,
+            "has_outlook": bool(to_come),
             "deleted": newest is not None and newest.tombstone,
         }
 
+    def _newer(self, file: VersionedFieldFile, shown: Sequence[Version]) -> Sequence[Version]:
+        """Return everything from the newest down to the last of a page; nothing where that would be much to ask for."""
+        if not (shown and knows_all(file.storage)):
+            return []
+        newer = []
+        for version in file.storage.archive.history(str(file.name), limit=OUTLOOK):
+            newer.append(version)
+            if version.number == shown[-1].number:
+                return newer
+        return []
 
-def _details(versions: Sequence[Version]) -> list[Details]:
-    """Return the details of some versions, fetched side by side; those of a version just collected are empty."""
 
-    def details(version: Version) -> Details:
-        try:
-            return version.details
-        except KeyMissingError:
-            return Details()
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(details, versions))
+def _growths(found: Found) -> dict[int, int]:
+    """Return by how many bytes each version is larger than the one before it, where both have bytes."""
+    older = [*found.versions[1:], *([found.next_older] if found.next_older else [])]
+    return {
+        version.number: version.size - before.size
+        for version, before in zip(found.versions, older, strict=False)
+        if not (version.tombstone or before.tombstone)
+    }

@@ -1,0 +1,313 @@
+"""A file's history: what is found in it, what retention will do, and what a page costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from consistent_s3.collection import collect_garbage
+from consistent_s3.history_admin import finding
+from consistent_s3.history_admin.finding import LISTED, PAGE
+from consistent_s3.history_admin.outlook import known, outlooks
+from consistent_s3.models import StoredVersion
+from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.testing import count_requests
+from consistent_s3.testing.aging import age
+from tests.archive.models import Contract
+from tests.seeding import seed
+from tests.test_admin import url
+
+pytestmark = pytest.mark.django_db
+
+NAME = "contracts/lease.txt"
+
+
+@pytest.fixture
+def configure(settings: Any, storage_options: dict[str, Any], s3_server: Any) -> Callable[..., ConsistentS3Storage]:
+    """Return a function that makes Django's default storage one with options to add."""
+    from django.core.files.storage import storages
+
+    def configure(**more: Any) -> ConsistentS3Storage:
+        backend = "consistent_s3.storage.ConsistentS3Storage"
+        options = {"BACKEND": backend, "OPTIONS": {**storage_options, **more}}
+        settings.STORAGES = {**settings.STORAGES, "default": options}
+        return storages["default"]
+
+    return configure
+
+
+@pytest.fixture(params=["listing", "database"])
+def storage(request: pytest.FixtureRequest, configure: Any) -> ConsistentS3Storage:
+    return configure(index=request.param)
+
+
+def contract_of(*said: tuple[str, str]) -> Contract:
+    """Return a row whose file has a version by each author, with each comment."""
+    contract = Contract(title="Lease")
+    for author, comment in said:
+        contract.file.save("lease.txt", ContentFile(comment.encode()), author=author, comment=comment)
+    return contract
+
+
+def history(client: Client, contract: Any, query: str = "") -> str:
+    answer = client.get(url("versions", contract) + query)
+    assert answer.status_code == 200
+    return answer.content.decode().partition('id="content-main"')[2]
+
+
+def shown(page: str) -> list[int]:
+    """Return the numbers of the versions that a page lists."""
+    return [int(number) for number in re.findall(r'<th scope="row" class="consistent-s3-number">(\d+)', page)]
+
+
+# Finding
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("?person=ann", [3, 1]),
+        ("?person=AN", [3, 1]),
+        ("?words=price", [3, 2]),
+        ("?words=PRICE&person=bob", [2]),
+        ("?person=eve", []),
+        ("?person=", [3, 2, 1]),
+        ("?words=%25", []),
+        ("?since=soon", [3, 2, 1]),
+    ],
+)
+def test_versions_are_found_by_person_and_by_words_of_the_comment(storage, admin_client, query, numbers):
+    contract = contract_of(("ann", "first"), ("bob", "new Prices"), ("Ann", "prices again"))
+
+    assert shown(history(admin_client, contract, query)) == numbers
+
+
+def test_versions_are_found_by_day(storage, admin_client):
+    contract = contract_of(("ann", "old"))
+    age(storage, timedelta(days=3))
+    contract.file.save("lease.txt", ContentFile(b"new"))
+    today, old = timezone.localdate(), timezone.localdate() - timedelta(days=3)
+
+    found = [
+        shown(history(admin_client, contract, query))
+        for query in (f"?since={today}", f"?until={old}", f"?since={old}&until={today}", f"?until={old - timedelta(1)}")
+    ]
+
+    assert found == [[2], [1], [2, 1], []]
+
+
+def test_what_is_found_goes_on_on_the_next_page(storage, admin_client):
+    contract = contract_of(*[("ann" if number % 2 else "bob", f"change {number}") for number in range(2 * PAGE + 6)])
+
+    first = history(admin_client, contract, "?person=ann")
+    link = re.search(r'href="[^"]*(\?person=ann&amp;before=\d+)">Older', first)
+    second = history(admin_client, contract, link[1].replace("&amp;", "&"))
+
+    assert shown(first) == list(range(2 * PAGE + 6, 6, -2))
+    assert shown(second) == [6, 4, 2]
+    assert "Older" not in second
+
+
+def test_a_search_that_was_bounded_says_so_and_goes_on_from_there(configure, admin_client):
+    storage = configure()
+    contract = contract_of(("ann", "first"))
+    seed(storage, NAME, range(2, LISTED + 10))
+
+    with count_requests(storage) as log:
+        first = history(admin_client, contract, "?person=ann")
+    link = re.search(r'href="(\?person=ann&amp;before=\d+)">Look further back', first)
+    second = history(admin_client, contract, link[1].replace("&amp;", "&"))
+
+    assert f"Only {LISTED} versions were looked through; older ones were not." in first
+    assert shown(first) == []
+    assert log.counts["HEAD"] <= LISTED
+    assert shown(second) == [1]
+    assert "Look further back" not in second
+
+
+def test_where_the_index_knows_all_a_search_asks_the_store_for_nothing(configure, admin_client, monkeypatch):
+    storage = configure(index="database")
+    contract = contract_of(*[("ann", str(number)) for number in range(6)])
+    monkeypatch.setattr(finding, "ROWS", 4)
+
+    with count_requests(storage) as log:
+        page = history(admin_client, contract, "?person=eve")
+
+    assert not log.counts
+    assert "Only 4 versions were looked through" in page
+
+
+# What it costs
+
+
+def many(storage: ConsistentS3Storage, contract: Contract, count: int) -> None:
+    """Give a file many more versions."""
+    if storage.index_kind == "listing":
+        seed(storage, NAME, range(3, count + 1))
+        return
+    (row,) = StoredVersion.objects.filter(number=2)
+    rows = []
+    for number in range(3, count + 1):
+        key = storage.archive.layout.version_key(NAME, number)
+        copy = StoredVersion(**{field.attname: getattr(row, field.attname) for field in row._meta.fields})
+        copy.pk, copy.number, copy.key = None, number, key
+        rows.append(copy)
+    StoredVersion.objects.bulk_create(rows)
+    row.stored_object.newest = count
+    row.stored_object.save()
+
+
+@pytest.mark.parametrize("query", ["", "?before=19", "?person=eve", "?words=x&since=2001-01-01"])
+def test_a_page_costs_the_same_for_20_and_for_2000_versions(storage, admin_client, query):
+    contract = contract_of(("ann", "one"), ("bob", "two"))
+    costs = []
+    for count in (PAGE, 2_000):
+        many(storage, contract, count) if count == PAGE else grow(storage, contract, count)
+        with (
+            count_requests(storage) as log,
+            CaptureQueriesContext(
+                connection,
+            ) as queries,
+        ):
+            history(admin_client, contract, query)
+        costs.append((log.counts["LIST"], log.counts["GET"], len(queries)))
+        assert log.counts["HEAD"] <= (LISTED if query.startswith(("?person", "?words")) else PAGE)
+
+    assert costs[0] == costs[1]
+
+
+def grow(storage: ConsistentS3Storage, contract: Contract, count: int) -> None:
+    if storage.index_kind == "database":
+        StoredVersion.objects.filter(number__gt=2).delete()
+    many(storage, contract, count)
+
+
+# What retention will do
+
+
+POLICY = {"keep_last": 2, "keep_for": timedelta(days=30), "grace": timedelta(days=1)}
+
+
+def test_the_outlook_of_each_version_is_told_in_words(configure, admin_client):
+    storage = configure(index="database", retention=POLICY)
+    contract = contract_of(("ann", "1"), ("ann", "2"))
+    age(storage, timedelta(days=40))
+    for text in ("3", "4", "5"):
+        contract.file.save("lease.txt", ContentFile(text.encode()))
+    storage.hold(NAME, 2, reason="lawsuit")
+
+    page = history(admin_client, contract)
+
+    said = [re.sub(r"\s+", " ", one) for one in re.findall(r'class="consistent-s3-outlook">(.*?)</td>', page)]
+    when = date_format(timezone.localtime() + timedelta(days=30), "DATE_FORMAT")
+    assert said == [
+        "Stays: current",
+        "Stays: one of the newest (keep_last)",
+        f"Stays until {when}: was current not long ago (keep_for)",
+        "Stays: a hold covers it",
+        "Goes at the next collection: superseded, and no rule keeps it",
+    ]
+
+
+@pytest.mark.parametrize(
+    "retention",
+    [
+        {"keep_for": timedelta(days=30)},
+        {"keep_last": 2, "keep_for": timedelta(days=5)},
+        {"keep_last": 1, "grace": timedelta(days=20)},
+        {"tiers": [(timedelta(days=1), timedelta(days=40)), (timedelta(days=7), timedelta(days=90))]},
+        {"keep_for": timedelta(days=3), "tiers": [(timedelta(days=2), timedelta(days=10))]},
+    ],
+    ids=["time", "newest and time", "grace", "tiers", "time and tier"],
+)
+@pytest.mark.parametrize("deleted", [False, True], ids=["there", "deleted"])
+def test_what_is_said_of_when_comes_true_to_the_minute(configure, retention, deleted):
+    storage = configure(index="database", retention=retention)
+    contract = contract_of(("ann", "1"))
+    for days in (9, 1, 0, 3, 2):
+        age(storage, timedelta(days=days, hours=5))
+        contract.file.save("lease.txt", ContentFile(b"x"))
+    if deleted:
+        storage.delete(NAME)
+
+    Contract.objects.update(file_version=None)
+    versions = list(storage.history(NAME))
+    numbers = {version.number for version in versions}
+    now = timezone.now()
+
+    def look(moment: datetime) -> dict[int, Any]:
+        return outlooks(storage, known(storage, NAME), versions, numbers, now=moment)
+
+    dated = {number: one.when for number, one in look(now).items() if one.when}
+    assert dated
+    for number, when in dated.items():
+        assert when > now
+        assert not look(when - timedelta(microseconds=1))[number].goes
+        assert look(when)[number].goes
+    later = look(now + timedelta(days=1000))
+    assert {number for number, one in later.items() if one.goes} == {
+        number for number, one in look(now).items() if one.goes or one.when
+    }
+
+
+def test_what_is_said_to_go_is_what_a_collection_takes(configure, admin_client):
+    storage = configure(index="database", retention=POLICY)
+    contract = contract_of(*[("ann", str(number)) for number in range(6)])
+    age(storage, timedelta(days=40))
+    contract.file.save("lease.txt", ContentFile(b"new"))
+    age(storage, timedelta(days=2))
+    storage.hold(NAME, 1, reason="lawsuit")
+    versions = list(storage.history(NAME))
+    numbers = {version.number for version in versions}
+    looked = outlooks(storage, known(storage, NAME), versions, numbers, now=timezone.now())
+
+    collect_garbage("default", dry_run=False)
+
+    assert [version.number for version in storage.history(NAME)] == [n for n, one in looked.items() if not one.goes]
+
+
+def test_a_later_page_of_a_listing_says_nothing_of_retention(configure, admin_client):
+    storage = configure(retention=POLICY)
+    contract = contract_of(*[("ann", str(number)) for number in range(PAGE + 5)])
+    assert storage.index_kind == "listing"
+
+    assert "consistent-s3-outlook" in history(admin_client, contract)
+    assert "consistent-s3-outlook" not in history(admin_client, contract, "?before=5")
+
+
+def test_a_later_page_of_the_database_says_the_same_as_the_first(configure, admin_client):
+    configure(index="database", retention={"keep_last": 3})
+    contract = contract_of(*[("ann", str(number)) for number in range(6)])
+
+    first = re.findall(r'class="consistent-s3-outlook">(.*?)</td>', history(admin_client, contract))
+    second = re.findall(r'class="consistent-s3-outlook">(.*?)</td>', history(admin_client, contract, "?before=5"))
+
+    assert second == first[2:]
+
+
+def test_sizes_tell_how_much_they_grew(storage, admin_client):
+    contract = Contract(title="Lease")
+    for length in (10, 2000, 500, 500):
+        contract.file.save("lease.txt", ContentFile(b"x" * length))
+
+    page = re.sub(r"\s", " ", history(admin_client, contract))
+
+    assert "+1.9 KB" in page
+    assert "-1.5 KB" in page
+
+
+def test_a_version_that_another_row_points_to_is_in_use(storage, admin_client):
+    contract = contract_of(("ann", "1"), ("ann", "2"))
+    Contract.objects.create(title="other", file=contract.file.name, file_version=1)
+
+    assert history(admin_client, contract).count(">in use<") == 1
