@@ -12,6 +12,7 @@ from django.urls import reverse
 from archive.models import Document
 from consistent_s3.attribution import attribution
 from consistent_s3.core.errors import ConflictError, VersionNotFoundError
+from consistent_s3.models import CollectionRun
 from consistent_s3.tasks import collect_garbage
 from demo.browser import Browser, Page
 from demo.checklist import Checklist, wait_until
@@ -102,15 +103,21 @@ def collect_what_is_old(see: Checklist, around: Surroundings, age: Callable[[fro
     for day in range(1, 6):
         document.file.save("diary.txt", ContentFile(f"day {day}".encode()), author=ANN)
     keys = frozenset(version.key for version in document.file.history() if version.number <= 3)
+    document.file.storage.hold(document.file.name, 2, reason="An audit", author=BOB)
     see.same(age(keys, MONTH), 3, f"of five versions of {document.file.name} three are now dated a month ago")
 
-    took = wait_until(lambda: _numbers(document) == [5, 4, 3], seconds=WORKER_PATIENCE, meanwhile=around.check_services)
-    fact = "beat told the worker, and versions 1 and 2 are gone from the bucket"
+    took = wait_until(
+        lambda: _numbers(document) == [5, 4, 3, 2], seconds=WORKER_PATIENCE, meanwhile=around.check_services
+    )
+    fact = "beat told the worker, and version 1 is gone from the bucket; version 2 is on hold for an audit"
     see.see(took is not None, fact, instead=f"after {WORKER_PATIENCE} s these are left: {_numbers(document)}")
     see.saw(f"that took {took:.1f} s; version 3 is kept by keep_last=3, however old")
     with see.refusal(VersionNotFoundError, "whoever asks for version 1 is told"):
         document.file.at(1)
     see.same(document.file.read(), b"day 5", "the current version reads as before")
+    counted = [run.summary for run in CollectionRun.objects.filter(state=CollectionRun.State.DONE)]
+    took_one = any(summary["deleted"] and "a hold covers it" in summary["reasons"] for summary in counted)
+    see.see(took_one, "the run is on record, with what it took and the hold as a reason to keep", instead=str(counted))
 
 
 def collect_nothing_yet(see: Checklist) -> None:
