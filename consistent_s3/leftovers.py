@@ -18,6 +18,11 @@ logger = logging.getLogger("consistent_s3.collection")
 GIVEN_UP = timedelta(days=7)
 """How long after it was begun a multipart upload counts as given up, if grace is not longer."""
 
+RIGHTS = (
+    "A worker that collects needs credentials with s3:ListBucket, s3:GetObject and s3:DeleteObject there, and "
+    "s3:PutObject for archive_after."
+)
+
 
 def abort_uploads(storage: ConsistentS3Storage, *, dry_run: bool = False) -> int:
     """Abort the multipart uploads of ours that were given up, and return how many; or only say how many.

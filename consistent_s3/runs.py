@@ -45,11 +45,6 @@ APPROVED = 0.05
 DEFAULT_RATIO_FROM = 1000
 STOPPED = "Stopped on request. Everything else is left for the next run."
 
-RIGHTS = (
-    "A worker that collects needs credentials with s3:ListBucket, s3:GetObject and s3:DeleteObject there, and "
-    "s3:PutObject for archive_after."
-)
-
 State = CollectionRun.State
 
 
@@ -153,7 +148,7 @@ def work(
         mine = CollectionSlice.objects.filter(pk=slice_.pk, owner=slice_.owner)
         mine.update(owner="", leased_until=None, failures=models.F("failures") + 1)
         if isinstance(error, AccessDeniedError):
-            raise AccessDeniedError(f"{error} {RIGHTS}") from error
+            raise AccessDeniedError(f"{error} {leftovers.RIGHTS}") from error
         raise
     return pieces + settle(run, storage)
 
