@@ -286,7 +286,7 @@ def test_killed_workers_on_rabbitmq_and_a_listing_lose_nothing_and_repeat_little
     }
 
     with (
-        world(tmp_path, RABBITMQ, versions=20_000, rows=False, database=database) as made,
+        world(tmp_path, RABBITMQ, versions=16_000, rows=False, database=database) as made,
         rabbitmq(made.celery["task_default_queue"]) as sender,
     ):
         sender.conf.update(made.celery)
@@ -313,7 +313,7 @@ def test_killed_workers_on_redis_and_rows_lose_nothing_and_repeat_little(tmp_pat
         try:
             with (
                 RedisServer(tmp_path) as redis,
-                world(tmp_path, redis.url, versions=40_000, rows=True, database=database) as made,
+                world(tmp_path, redis.url, versions=28_000, rows=True, database=database) as made,
                 Celery("sender", broker=redis.url, set_as_current=False) as sender,
             ):
                 sender.conf.update(made.celery)
