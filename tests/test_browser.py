@@ -362,3 +362,50 @@ def test_two_pictures_are_laid_over_each_other(open_page, default_storage, look,
     assert page.locator("img").evaluate_all("all => all.every(one => one.naturalWidth === 480)")
     keep(page, f"compare-pictures-{look}")
     assert not is_wide(page)
+
+
+@LOOKS
+def test_a_version_is_held_and_everything_else_is_erased(open_page, contract, default_storage, look, options):
+    page = open_page(reverse("admin:archive_contract_versions", args=[contract.pk, "file"]), **options)
+
+    follow(page, "Hold version 1")
+    page.get_by_label("Reason").fill("Lawsuit about the first rent")
+    keep(page, f"hold-{look}")
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("button", name="Hold").click()
+    keep(page, f"held-{look}")
+    assert not is_wide(page)
+    follow(page, "Erase everything…")
+    page.get_by_label("Name of the file").fill("contracts/lease.txt")
+    keep(page, f"erase-{look}")
+    assert not is_wide(page)
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("button", name="Erase for good").click()
+
+    assert "Kept, since held: version 1 (Lawsuit about the first rent)." in page.inner_text("body")
+    assert [version.number for version in default_storage.history("contracts/lease.txt")] == [4, 1]
+    keep(page, f"erased-{look}")
+    follow(page, "Release…")
+    page.get_by_label("Reason").fill("Settled")
+    keep(page, f"release-{look}")
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("button", name="Release the hold").click()
+    assert default_storage.holds("contracts/lease.txt") == []
+
+
+def test_versions_are_found_and_one_is_copied_by_keyboard(open_page, contract, default_storage):
+    page = open_page(reverse("admin:archive_contract_versions", args=[contract.pk, "file"]))
+
+    page.get_by_label("Comment contains").fill("signed")
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press("Enter")
+    keep(page, "found")
+    follow(page, "Restore version 1")
+    follow(page, "Restore as a copy under another name…")
+    page.get_by_label("Name of the copy").fill("lease-signed.txt")
+    keep(page, "copy")
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press("Enter")
+
+    assert "Copied version 1 of “contracts/lease.txt” to “contracts/lease-signed.txt”." in page.inner_text("body")
+    assert default_storage.open("contracts/lease-signed.txt").read() == b"Rent: 900\n"
