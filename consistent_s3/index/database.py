@@ -164,13 +164,8 @@ class DatabaseIndex:
 
         Raises: `PolicyError` inside a transaction, which could be rolled back after the objects are gone.
         """
-        rows = StoredVersion.objects.using(self.using).filter(
-            key__in=[version.key for version in versions],
-            stored_object__digest__in={digest(self.place, version.name) for version in versions},
-        )
-        rows = rows.exclude(number=models.F("stored_object__newest"), tombstone=False)
         with self._durable(NO_ROLLBACK):
-            return set(rows.values_list("key", flat=True))
+            return set(self._superseded(versions).values_list("key", flat=True))
 
     def known(self, keys: Mapping[str, Sequence[str]]) -> set[str]:
         """Return which keys are those of committed versions, large bodies included: one query."""
@@ -215,13 +210,11 @@ class DatabaseIndex:
 
         Raises: `PolicyError` inside a transaction, which could be rolled back after the objects are gone.
         """
-        keys = [version.key for version in versions]
         names = {digest(self.place, version.name) for version in versions}
         with self._durable(NO_ROLLBACK):
             objects = StoredObject.objects.using(self.using).filter(digest__in=names)
             list(objects.select_for_update().order_by("pk"))  # nobody writes these names meanwhile
-            rows = StoredVersion.objects.using(self.using).filter(key__in=keys, stored_object__digest__in=names)
-            rows.exclude(number=models.F("stored_object__newest"), tombstone=False).delete()
+            self._superseded(versions).delete()
             objects.filter(versions__isnull=True).delete()
 
     # Rebuilding
@@ -297,6 +290,15 @@ class DatabaseIndex:
 
     def _versions(self, name: str) -> models.QuerySet[StoredVersion]:
         return StoredVersion.objects.using(self.using).filter(stored_object__digest=digest(self.place, name))
+
+    def _superseded(self, versions: Sequence[Version]) -> models.QuerySet[StoredVersion]:
+        """Return the rows of some versions that are not the newest of a name that exists."""
+        rows = StoredVersion.objects.using(self.using).filter(
+            key__in=[version.key for version in versions],
+            number__in={version.number for version in versions},  # which is indexed, and keys are not
+            stored_object__digest__in={digest(self.place, version.name) for version in versions},
+        )
+        return rows.exclude(number=models.F("stored_object__newest"), tombstone=False)
 
     def _advance(self, version: Version, after: int) -> None:
         try:
