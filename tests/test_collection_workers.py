@@ -39,7 +39,7 @@ RABBITMQ = "amqp://guest:guest@127.0.0.1:5672//"
 VERSIONS = int(os.environ.get("CONSISTENT_S3_VERSIONS", "0"))
 KILLS = 5
 PROCESSES = 2
-PATIENCE = 600 if VERSIONS else 60
+PATIENCE = 1500 if VERSIONS else 60
 """Seconds after which what has not happened is a failure."""
 CELERY = """
 from celery import Celery
@@ -130,7 +130,7 @@ class World:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=PATIENCE + 600,
             check=False,
         )
         assert done.returncode == 0, done.stderr
