@@ -454,9 +454,11 @@ def test_a_key_that_the_store_keeps_is_told_and_stops_nothing(configure, caplog)
         ("INFO", "collected default: 1 of 3 keys, 9 bytes, 1 errors"),
         (
             "WARNING",
-            f"default {CollectionRun.objects.get().pk}: The store refused 1 objects (AccessDenied). They are left as "
-            "they were, and tried again by the next run. If it refuses them again, look at the errors: for "
-            "AccessDenied, allow s3:DeleteObject; for others, ask whoever runs the store.",
+            (
+                f"default {CollectionRun.objects.get().pk}: The store refused 1 objects (AccessDenied). They are left as "
+                "they were, and tried again by the next run. If it refuses them again, look at the errors: for "
+                "AccessDenied, allow s3:DeleteObject; for others, ask whoever runs the store."
+            ),
         ),
         ("WARNING", f"kept {refused}: AccessDenied Locked until 2030."),
     ]

@@ -327,7 +327,7 @@ class ForgetfulIndex(CommittingIndex, Protocol):
         ...
 
     def disowns(self, version: Version, *, after: int) -> bool:
-        """Return whether a version that was put after the number `after` can never be committed, whatever is forgotten."""
+        """Return whether a version put after the number `after` can never be committed, whatever is forgotten."""
         ...
 
     def lineages(self, names: Sequence[str]) -> Mapping[str, Lineage]:

@@ -13,8 +13,8 @@ import pytest
 from consistent_s3.core import collector as module
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.collector import Collector
-from consistent_s3.core.fates import MAX_ERRORS, Fate, Summary
 from consistent_s3.core.errors import KeyMissingError, StoreError, UnreachableError
+from consistent_s3.core.fates import MAX_ERRORS, Fate, Summary
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.retention import Circumstances, Reason, RetentionPolicy
 from consistent_s3.core.seams import Attributes, DeleteFailure, PutMode
