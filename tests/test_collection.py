@@ -455,8 +455,8 @@ def test_a_key_that_the_store_keeps_is_told_and_stops_nothing(configure, caplog)
         (
             "WARNING",
             (
-                f"default {CollectionRun.objects.get().pk}: The store refused 1 objects (AccessDenied). They are left as "
-                "they were, and tried again by the next run. If it refuses them again, look at the errors: for "
+                f"default {CollectionRun.objects.get().pk}: The store refused 1 objects (AccessDenied). They are left "
+                "as they were, and tried again by the next run. If it refuses them again, look at the errors: for "
                 "AccessDenied, allow s3:DeleteObject; for others, ask whoever runs the store."
             ),
         ),
