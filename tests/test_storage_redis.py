@@ -17,6 +17,7 @@ from consistent_s3.core.errors import ConflictError, IndexUnavailableError
 from consistent_s3.core.fates import Summary
 from consistent_s3.core.retention import RetentionPolicy
 from consistent_s3.core.seams import Attributes, PutMode
+from consistent_s3.reindexing import Reindexer
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import assert_requests
 from consistent_s3.testing.aging import age
@@ -353,3 +354,67 @@ def test_the_cache_itself_is_left_alone(storage, redis_server):
     storage.save(NAME, ContentFile(b"text"))
 
     assert caches["default"].get("mine") == 1
+
+
+# Moving between indexes
+
+
+def numbers(storage: ConsistentS3Storage) -> list[int]:
+    return [version.number for version in storage.history(NAME)]
+
+
+def refused_attempt(storage: ConsistentS3Storage, number: int) -> str:
+    """Put an object as a writer does who was refused and died before it could delete it."""
+    key = storage.archive.layout.version_key(NAME, number, write_id="f" * 24)
+    storage.archive.store.put(key, io.BytesIO(b"refused"), mode=PutMode.CREATE, attributes=Attributes())
+    return key
+
+
+def test_a_bucket_moves_from_listing_to_redis_and_back_and_keeps_its_order(storage, make_storage, redis_server):
+    listing = make_storage(index="listing", location=storage.location)
+    for data in (b"1", b"2"):
+        listing.save(NAME, ContentFile(data))
+    for data in (b"3", b"4"):
+        storage.save(NAME, ContentFile(data))
+    on_redis = numbers(storage)
+    refused = refused_attempt(storage, on_redis[1] + 1)
+    hidden = numbers(storage)
+    age(storage, timedelta(days=9))
+    collector = Collector(archive=storage.archive, policy=RetentionPolicy())
+    collector.run(dry_run=False)
+
+    listing.save(NAME, ContentFile(b"5"))
+    on_listing = numbers(listing)
+    lose_pointers(redis_server)
+    storage.save(NAME, ContentFile(b"6"))
+
+    assert (on_redis[-2:], hidden) == ([2, 1], on_redis)
+    assert on_listing == [on_redis[0] + 1, *on_redis]
+    assert refused not in {version.key for version in listing.history(NAME)}
+    assert numbers(storage)[1:] == on_listing
+    assert [storage.open(NAME, version=number).read() for number in numbers(storage)] == [
+        b"6",
+        b"5",
+        b"4",
+        b"3",
+        b"2",
+        b"1",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_bucket_moves_from_redis_to_the_database_and_back(storage, make_storage, redis_server):
+    rows = make_storage(index="database", location=storage.location)
+    for data in (b"1", b"2"):
+        storage.save(NAME, ContentFile(data))
+    on_redis = numbers(storage)
+
+    Reindexer(archive=rows.archive, index=rows.archive.index).run(dry_run=False)
+    rows.save(NAME, ContentFile(b"3"))
+    on_rows = numbers(rows)
+    lose_pointers(redis_server)
+    storage.save(NAME, ContentFile(b"4"))
+
+    assert on_rows[1:] == on_redis
+    assert numbers(storage)[1:] == on_rows
+    assert [storage.open(NAME, version=number).read() for number in numbers(storage)] == [b"4", b"3", b"2", b"1"]
