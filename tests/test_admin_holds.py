@@ -146,13 +146,13 @@ def test_of_two_who_release_at_once_one_is_told(contract, admin_client, default_
 
 
 def test_a_copy_is_a_new_file_beside_the_old_one(contract, admin_client, default_storage):
-    answer = admin_client.post(url("version_copy", contract, 1), {"name": "old lease.txt", "comment": "for Bob"})
+    answer = admin_client.post(url("version_copy", contract, 1), {"name": "old lease", "comment": "for Bob"})
 
-    version = default_storage.version("contracts/old lease.txt")
+    version = default_storage.version("contracts/old lease")
     assert default_storage.open(version.name).read() == b"one"
     assert (version.number, version.author, version.comment) == (1, "admin", "for Bob")
     assert version.content_type == "text/plain"
-    assert said(answer) == [f"Copied version 1 of “{NAME}” to “contracts/old lease.txt”."]
+    assert said(answer) == [f"Copied version 1 of “{NAME}” to “contracts/old lease”."]
     assert LogEntry.objects.count() == 1
     contract.refresh_from_db()
     assert (contract.file.name, contract.file_version) == (NAME, 2)

@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 
 from consistent_s3.attribution import attribution
 from consistent_s3.core.errors import VersionNotFoundError
-from consistent_s3.core.numbers import MAX_NUMBER
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.history_admin.confirming import ConfirmPages
 
@@ -119,8 +118,6 @@ class HoldPages(ConfirmPages):
             raise Http404(_("Holds need the app consistent_s3 in INSTALLED_APPS."))
         what = described(number, str(file.name))
         form = HoldForm(request.POST or None)
-        if number is not None and not 0 < number <= MAX_NUMBER:
-            raise Http404(_("There is no such version."))
         if request.method == "POST" and form.is_valid():
             reason, until = form.cleaned_data["reason"], form.cleaned_data["until"]
             try:

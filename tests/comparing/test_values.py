@@ -36,11 +36,11 @@ def test_documents_have_changes_exactly_if_they_differ(old, new):
 
 
 @given(VALUES, VALUES)
-def test_every_place_is_named_once_for_each_side(old, new):
+def test_every_place_is_named_once_in_what_is_there_and_once_in_what_is_gone(old, new):
     changes = compare_json(json.dumps(old), json.dumps(new)).changes
 
-    for gone in ("added", "removed"):
-        places = [change.where for change in changes if change.kind != gone]
+    for gone in (True, False):
+        places = [change.where for change in changes if (change.kind == "removed") is gone]
         assert len(places) == len(set(places))
 
 
@@ -77,7 +77,7 @@ def test_values_that_python_takes_for_equal_or_alike_are_other_values(old, new):
 
 
 def test_nan_is_what_it_was():
-    assert compare_json("[NaN, Infinity]", "[NaN,Infinity]").changes == ()
+    assert compare_json('{"a": NaN}', '{"a":NaN}').changes == ()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_deep_documents_are_compared_or_refused(depth):
 def test_half_of_a_surrogate_pair_can_be_sent_to_a_browser():
     changes = compare_json('{"\\ud800": "\\udfff"}', '{"\\ud800": 1, "\\udc00": 2}')
 
-    assert repr(changes).encode()
+    assert "".join(change.where + change.old + change.new for change in changes.changes).encode()
 
 
 def test_only_so_many_changes_are_shown():
