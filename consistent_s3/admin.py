@@ -79,7 +79,7 @@ class VersionHistoryMixin(HistoryPages, ReadingPages, ComparePages, RestorePages
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Give versioned files their input."""
         if isinstance(db_field, VersionedFileField):
-            kwargs["widget"] = VersionedFileInput(history_url=partial(self._versions_url, db_field.name))
+            kwargs["widget"] = VersionedFileInput(history_url=partial(self._history_url, request, db_field.name))
             field = db_field.formfield(**kwargs)
             if field is not None:
                 field.validators.append(validate_comment)
@@ -114,6 +114,9 @@ class VersionHistoryMixin(HistoryPages, ReadingPages, ComparePages, RestorePages
             return super().delete_view(request, *args, **kwargs)
 
     # How it is done
+
+    def _history_url(self, request: HttpRequest, field_name: str, obj: Any) -> str:
+        return self._versions_url(field_name, obj) if self._shows_history(request, obj) else ""
 
     def _shows_history(self, request: HttpRequest, obj: Any) -> bool:
         return obj is not None and self.has_history_permission(request, obj)

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.core.files.base import ContentFile
 from django.db import connection
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -314,3 +316,51 @@ def test_a_version_that_another_row_points_to_is_in_use(storage, admin_client):
     Contract.objects.create(title="other", file=contract.file.name, file_version=1)
 
     assert history(admin_client, contract).count(">in use<") == 1
+
+
+def test_a_version_in_the_archive_is_marked(configure, admin_client):
+    configure(index="database")
+    contract = contract_of(("ann", "1"), ("ann", "2"))
+    StoredVersion.objects.filter(number=1).update(storage_class="GLACIER_IR")
+
+    page = history(admin_client, contract)
+
+    assert page.count(">archived<") == 1
+    assert 'title="GLACIER_IR"' in page
+
+
+def test_what_is_to_be_archived_says_so(configure, admin_client):
+    storage = configure(
+        index="database", retention={"archive_after": timedelta(days=9), "archive_class": "STANDARD_IA"}
+    )
+    contract = contract_of(("ann", "1"), ("ann", "2"))
+    age(storage, timedelta(days=10))
+
+    page = history(admin_client, contract)
+
+    assert page.count("Moves to the archive at the next collection") == 1
+
+
+def test_where_pointers_may_be_lost_nothing_is_said_of_retention(configure, admin_client, redis_server, settings):
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": redis_server.url}}
+    configure(index="redis")
+    contract = contract_of(("ann", "1"), ("ann", "2"))
+
+    page = history(admin_client, contract)
+
+    assert len(shown(page)) == 2
+    assert "consistent-s3-outlook" not in page
+
+
+def test_the_form_links_to_no_history_that_may_not_be_seen(storage, admin_client, monkeypatch):
+    contract = contract_of(("ann", "1"))
+    model_admin = admin.site.get_model_admin(Contract)
+    address = reverse("admin:archive_contract_change", args=[contract.pk])
+
+    before = admin_client.get(address).content.decode()
+    monkeypatch.setattr(model_admin, "has_history_permission", lambda request, obj: False, raising=False)
+    after = admin_client.get(address).content.decode()
+
+    assert before.count(url("versions", contract)) == 2
+    assert url("versions", contract) not in after
