@@ -175,7 +175,7 @@ def test_check_sees_everything_and_leaves_nothing(environment: dict[str, str], t
         "ok  bob deleted documents/report.txt: version 3 is a tombstone",
         "ok  ann undeleted it as version 4",
         "ok  bob restored version 1 as version 5",
-        "ok  beat told the worker, and versions 1 and 2 are gone from the bucket",
+        "ok  beat told the worker, and version 1 is gone from the bucket; version 2 is on hold for an audit",
         "ok  she uploaded version 2",
         "ok  she downloaded version 1: the same bytes",
         "ok  she restored version 1, and said why",
