@@ -198,7 +198,9 @@ class ObjectStore(Protocol):
     def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
         """Move an object to another storage class, with new metadata; bytes, media type, encoding and caching stay.
 
-        Its time and its ETag may be others afterwards, and its ACL and encryption are the bucket's defaults. Raises: `KeyMissingError`.
+        Its time and its ETag may be others afterwards, and its ACL and encryption are the bucket's defaults.
+
+        Raises: `KeyMissingError`.
         """
         ...
 
