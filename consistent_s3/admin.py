@@ -9,34 +9,29 @@ box for a comment. The history page lists all versions, downloads any and restor
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.text import capfirst
 
-from consistent_s3 import collection_admin  # noqa: F401 - registers the admin of collections
-from consistent_s3.attribution import attribution
+from consistent_s3 import (
+    collection_admin,  # noqa: F401 - registers the admin of collections
+    objects_admin,  # noqa: F401 - registers stored objects, deleted files, changes and holds
+    streams_admin,  # noqa: F401 - registers the pages of streams of events
+)
 from consistent_s3.fields import VersionedFileField
-from consistent_s3.history_admin.comparing import ComparePages
-from consistent_s3.history_admin.erasing import ErasePages
-from consistent_s3.history_admin.history import HistoryPages
-from consistent_s3.history_admin.holding import HoldPages
-from consistent_s3.history_admin.reading import ReadingPages
-from consistent_s3.history_admin.restoring import RestorePages
-from consistent_s3.widgets import VersionedFileInput, validate_comment
+from consistent_s3.history_admin.inlines import VersionHistoryInline, routed
+from consistent_s3.history_admin.moment_rows import RowMoments
+from consistent_s3.history_admin.read_only import ReadOnlyFiles
+from consistent_s3.history_admin.routes import HistoryRoutes
+from consistent_s3.history_admin.saving import SavingForms, form_field
 
-if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
-else:
-    AnyModelAdmin = admin.ModelAdmin
+__all__ = ["VersionHistoryInline", "VersionHistoryMixin"]
 
 
-class VersionHistoryMixin(HistoryPages, ReadingPages, ComparePages, RestorePages, HoldPages, ErasePages):
+class VersionHistoryMixin(SavingForms, ReadOnlyFiles, RowMoments, HistoryRoutes):
     """Shows and restores the versions of a model's files.
 
     Guarantees:
@@ -54,37 +49,26 @@ class VersionHistoryMixin(HistoryPages, ReadingPages, ComparePages, RestorePages
 
     def get_urls(self) -> list[URLPattern]:
         """Add the history, the download and the restoration of versions."""
-        file = "<path:object_id>/versions/<slug:field_name>/"
-        version = f"{file}<int:number>/"
-        pages: dict[str, tuple[str, Callable[..., HttpResponseBase]]] = {
-            "versions": (file, self.versions_view),
-            "versions_compare": (f"{file}compare/", self.versions_compare_view),
-            "version_download": (f"{version}download/", self.version_download_view),
-            "version_preview": (f"{version}preview/", self.version_preview_view),
-            "version_restore": (f"{version}restore/", self.version_restore_view),
-            "version_copy": (f"{version}copy/", self.version_copy_view),
-            "version_hold": (f"{version}hold/", self.version_hold_view),
-            "versions_hold": (f"{file}hold/", self.versions_hold_view),
-            "versions_release": (f"{file}holds/<int:hold_id>/release/", self.versions_release_view),
-            "versions_erase": (f"{file}erase/", self.versions_erase_view),
-        }
         return [
             *(
-                path(route, self.admin_site.admin_view(view), name=self._page_name(page))
-                for page, (route, view) in pages.items()
+                path(route, self.admin_site.admin_view(routed(self, page)), name=self._page_name(page))
+                for page, (route, _) in self._versions_pages().items()
             ),
             *super().get_urls(),
         ]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Give versioned files their input."""
-        if isinstance(db_field, VersionedFileField):
-            kwargs["widget"] = VersionedFileInput(history_url=partial(self._history_url, request, db_field.name))
-            field = db_field.formfield(**kwargs)
-            if field is not None:
-                field.validators.append(validate_comment)
-            return field
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        if not isinstance(db_field, VersionedFileField):
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return form_field(
+            db_field,
+            request=request,
+            links=self._file_link(request, db_field.name),
+            says_who=partial(self.has_history_permission, request),
+            comment_required=self.comment_is_required(request, db_field.name),
+            **kwargs,
+        )
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -96,27 +80,19 @@ class VersionHistoryMixin(HistoryPages, ReadingPages, ComparePages, RestorePages
             for field in (self._shown_fields(request, obj) if self._shows_history(request, obj) else [])
             if getattr(obj, field.name)
         ]
+        context["inlined_histories"] = [
+            history
+            for shown in context["inline_admin_formsets"]
+            if isinstance(shown.opts, VersionHistoryInline)
+            for history in shown.opts.shown_histories(
+                request,
+                [form.instance for form in shown.formset.initial_forms],
+                changes=shown.has_change_permission,
+            )
+        ]
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Attribute what is saved."""
-        with attribution(author=self.versions_author(request)):
-            return super().changeform_view(request, *args, **kwargs)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Attribute what actions and editable lists do."""
-        with attribution(author=self.versions_author(request)):
-            return super().changelist_view(request, *args, **kwargs)
-
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Attribute what deleting a row does."""
-        with attribution(author=self.versions_author(request)):
-            return super().delete_view(request, *args, **kwargs)
-
     # How it is done
-
-    def _history_url(self, request: HttpRequest, field_name: str, obj: Any) -> str:
-        return self._versions_url(field_name, obj) if self._shows_history(request, obj) else ""
 
     def _shows_history(self, request: HttpRequest, obj: Any) -> bool:
         return obj is not None and self.has_history_permission(request, obj)

@@ -22,9 +22,11 @@ class ConsistentS3Config(AppConfig):
             check_pointers_stay,
             check_probed,
             check_storages,
+            check_streams,
         )
 
         checks.register(check_storages, "files")
+        checks.register(check_streams, "files")
         checks.register(check_plain_file_fields, "files")
         checks.register(check_probed, "files", deploy=True)
         checks.register(check_known_to_rows, "files", deploy=True)

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from consistent_s3 import conf
-from consistent_s3.clients import POOL, shared_client
+from consistent_s3.clients import POOL, storage_client
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.s3 import READ_PARAMETERS, S3ObjectStore
@@ -59,7 +59,7 @@ def pooled(storage: S3Storage, options: Mapping[str, Any]) -> Config:
 def make_bucket(storage: ConsistentS3Storage) -> ObjectStore:
     """Return the real bucket of a storage."""
     parameters = {name: value for name, value in storage.object_parameters.items() if name in READ_PARAMETERS}
-    return S3ObjectStore(client=shared_client(storage), bucket=storage.bucket_name, read_parameters=parameters)
+    return S3ObjectStore(client=storage_client(storage), bucket=storage.bucket_name, read_parameters=parameters)
 
 
 def place_of(storage: ConsistentS3Storage) -> str:

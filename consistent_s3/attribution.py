@@ -9,7 +9,7 @@ says otherwise. The admin does this around each of its requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,20 +23,28 @@ class Attribution:
     comment: str = ""
 
 
-_current: ContextVar[Attribution] = ContextVar("consistent_s3_attribution", default=Attribution())  # noqa: B039 - it is frozen
+_author: ContextVar[str | Callable[[], str]] = ContextVar("consistent_s3_author", default="")
+_comment: ContextVar[str] = ContextVar("consistent_s3_comment", default="")
 
 
 @contextmanager
-def attribution(*, author: str = "", comment: str = "") -> Iterator[Attribution]:
-    """Attribute all writes of the block; blocks nest, the innermost counts."""
-    token = _current.set(Attribution(author=author, comment=comment))
+def attribution(*, author: str | Callable[[], str] | None = None, comment: str = "") -> Iterator[None]:
+    """Attribute all writes of the block; blocks nest, and what one does not say the one around it does.
+
+    An author that is costly to know may be a function: it is called by each write that names none itself.
+    """
+    author_before = _author.set(_author.get() if author is None else author)
+    comment_before = _comment.set(comment or _comment.get())
     try:
-        yield _current.get()
+        yield
     finally:
-        _current.reset(token)
+        _author.reset(author_before)
+        _comment.reset(comment_before)
 
 
 def attribute(author: str | None, comment: str) -> Attribution:
     """Return what a call said itself, completed by the block around it."""
-    around = _current.get()
-    return Attribution(author=around.author if author is None else author, comment=comment or around.comment)
+    if author is None:
+        around = _author.get()
+        author = around() if callable(around) else around
+    return Attribution(author=author, comment=comment or _comment.get())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
@@ -18,6 +18,8 @@ from consistent_s3.collection import check_alone, storage_aliases, versioned_sto
 from consistent_s3.core.errors import IndexUnavailableError, StoreError
 from consistent_s3.fields import VersionedFileField
 from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.streams.kinds import SETTING as STREAMS_SETTING
+from consistent_s3.streams.kinds import stream_kind
 
 if TYPE_CHECKING:
     from consistent_s3.index.redis import RedisIndex
@@ -100,8 +102,23 @@ def _has_lost_its_rows(alias: str) -> bool:
     configured: Any = settings.STORAGES[alias]
     options = {**configured.get("OPTIONS", {}), "client_config": storage.client_config.merge(_IN_A_HURRY)}
     layout = storage.archive.layout
-    page = type(storage)(**options).make_object_store().list(layout.root, limit=100)
+    after_streams = f"{layout.streams_prefix}0"  # "0" follows "/": of streams there may be very many
+    page = type(storage)(**options).make_object_store().list(layout.root, start_after=after_streams, limit=100)
     return any(parsed.number for info in page.objects if (parsed := layout.parse(info.key)))
+
+
+def check_streams(**_: Any) -> list[CheckMessage]:
+    """Read what the settings say of streams of events, so that a mistake is found now."""
+    return list(_mistaken_streams())
+
+
+def _mistaken_streams() -> Iterator[CheckMessage]:
+    said: Any = getattr(settings, STREAMS_SETTING, {})
+    for stream_type in said if isinstance(said, Mapping) else [""]:
+        try:
+            stream_kind(stream_type)
+        except ImproperlyConfigured as error:
+            yield Error(str(error), hint=f"Correct {STREAMS_SETTING}.", id="consistent_s3.E013")
 
 
 def check_probed(**_: Any) -> list[CheckMessage]:

@@ -13,8 +13,8 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from consistent_s3 import policies, runs
-from consistent_s3.core.errors import ConsistentS3Error
 from consistent_s3.core.fates import Fate, Summary
+from consistent_s3.errors import CollectionRefusedError, CollectionRunningError, ConsistentS3Error
 from consistent_s3.models import CollectionRun
 from consistent_s3.policies import bucket_of, root_of
 from consistent_s3.runs import Order
@@ -92,18 +92,18 @@ def _to_its_end(
             if claimed is not None:
                 runs.work(claimed, storage, seconds=None, tell=tell, progress=progress)
             elif not runs.settle(run, storage) and run.is_active:
-                raise runs.CollectionRunningError(
+                raise CollectionRunningError(
                     f"{alias!r} is being collected already, by run {run.pk} of {run.started:%Y-%m-%d %H:%M}. If "
                     "its worker died, somebody can go on with it in a few minutes."
                 )
             run.refresh_from_db()
-    except runs.CollectionRunningError:
+    except CollectionRunningError:
         raise
     except FAILURES as error:
         runs.end(run, CollectionRun.State.FAILED, str(error))
         raise
     if run.state == CollectionRun.State.REFUSED:
-        raise runs.CollectionRefusedError(run.message)
+        raise CollectionRefusedError(run.message)
     return Summary.from_dict(run.summary)
 
 

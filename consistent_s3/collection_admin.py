@@ -10,17 +10,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import django
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.defaultfilters import filesizeformat
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -28,18 +25,15 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from consistent_s3 import approving, collection, runs
+from consistent_s3.admin_pages import ReadOnlyAdmin
 from consistent_s3.collection_storages import described, kept
-from consistent_s3.collection_words import facts, figures, moment, number, rules, sentence, took
+from consistent_s3.collection_words import ending, facts, figures, number, rules, sentence, took
+from consistent_s3.local_times import moment
 from consistent_s3.models import CollectedObject, CollectionRun, CollectionSlice
 from consistent_s3.progress import progress
 from consistent_s3.reasons import words
 from consistent_s3.runs import Order
 from consistent_s3.workers import hand_over
-
-if TYPE_CHECKING:
-    RunAdmin = admin.ModelAdmin[CollectionRun]
-else:
-    RunAdmin = admin.ModelAdmin
 
 PAGE = 100
 """Objects of a plan on one page."""
@@ -59,7 +53,7 @@ class StartForm(forms.Form):
 
 
 @admin.register(CollectionRun)
-class CollectionRunAdmin(RunAdmin):
+class CollectionRunAdmin(ReadOnlyAdmin):
     """The collections of all storages, newest first."""
 
     list_display = ("title", "state_words", "how_far", "outcome", "error_count", "when", "started_by")
@@ -69,18 +63,6 @@ class CollectionRunAdmin(RunAdmin):
     change_list_template = TEMPLATES + "list.html"
 
     # Rights
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: runs are begun on a page of their own."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: nobody edits what happened."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: nobody deletes what happened."""
-        return False
 
     def has_start_permission(self, request: HttpRequest) -> bool:
         """Return whether a user may plan collections, and carry out what was planned."""
@@ -172,6 +154,7 @@ class CollectionRunAdmin(RunAdmin):
             "told": told,
             "figures": figures(told),
             "facts": facts(told),
+            "ending": ending(told.run),
             "sentence": sentence(told),
             "policy": rules(found.policy),
             "reasons": sorted((words(reason), number(count)) for reason, count in told.counted.reasons.items()),
@@ -342,10 +325,6 @@ class CollectionRunAdmin(RunAdmin):
             raise Http404(_("There is no such collection."))
         return found
 
-    def _require(self, allowed: bool) -> None:  # noqa: FBT001 - a right is all it is about
-        if not allowed:
-            raise PermissionDenied
-
     def _name(self, page: str) -> str:
         return f"{self.admin_site.name}:consistent_s3_collectionrun_{page}"
 
@@ -355,17 +334,9 @@ class CollectionRunAdmin(RunAdmin):
     def _respond(
         self, request: HttpRequest, template: str, context: dict[str, Any], run: CollectionRun | None = None
     ) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        return TemplateResponse(
-            request,
-            TEMPLATES + template,
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "run": run,
-                "run_name": self.title(run) if run else "",
-                "urls": {name: self._url(name, run) for name in PAGES} if run else {},
-                "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
-                **context,
-            },
-        )
+        about = {
+            "run": run,
+            "run_name": self.title(run) if run else "",
+            "urls": {name: self._url(name, run) for name in PAGES} if run else {},
+        }
+        return self._rendered(request, f"collections/{template}", about | context)

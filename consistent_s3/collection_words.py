@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from consistent_s3.core.fates import Summary
+from consistent_s3.local_times import moment
+from consistent_s3.models import CollectionRun
 from consistent_s3.progress import Progress
 
 
@@ -112,6 +114,31 @@ def facts(told: Progress) -> list[Fact]:
     return [Fact(label=label, text=text) for label, text in rows if text]
 
 
+def ending(run: CollectionRun) -> str:
+    """Return why a run stopped or was refused, in the language of the page; of other ends the text that is kept."""
+    if run.state == CollectionRun.State.REFUSED:
+        planned = Summary.from_dict(run.planned)
+        return _(
+            "%(go)s of %(all)s objects would go, more than %(percent)s %%. Nothing was deleted. Look at the plan. If "
+            "it is what you want, run it for real; if not, correct the retention policy."
+        ) % {
+            "go": number(planned.deleted),
+            "all": number(planned.deleted + planned.kept),
+            "percent": _percent(run.max_delete_ratio or 0),
+        }
+    if run.state != CollectionRun.State.STOPPED:
+        return run.message
+    if run.stop_requested:
+        return _("Stopped on request. Everything else is left for the next collection.")
+    if run.stops_at is not None and run.finished is not None and run.finished >= run.stops_at:
+        return _("Its time was over. Everything else is left for the next collection.")
+    return ngettext(
+        "It was to stop after %(count)s object. Everything else is left for the next collection.",
+        "It was to stop after %(count)s objects. Everything else is left for the next collection.",
+        run.max_objects or 0,
+    ) % {"count": number(run.max_objects or 0)}
+
+
 def rules(policy: Mapping[str, Any]) -> list[Fact]:
     """Return a retention policy as it is kept with a run, a line for each rule."""
     return [
@@ -120,9 +147,9 @@ def rules(policy: Mapping[str, Any]) -> list[Fact]:
     ]
 
 
-def moment(when: datetime, style: str = "DATETIME_FORMAT") -> str:
-    """Return a time as the project shows them."""
-    return date_format(timezone.localtime(when) if timezone.is_aware(when) else when, style)
+def _percent(part: float) -> str:
+    percent = round(100 * part, 2)
+    return number(int(percent) if percent.is_integer() else percent)
 
 
 def _end(told: Progress) -> str:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from consistent_s3 import runs, turns
 from consistent_s3.models import CollectionRun
+from consistent_s3.streams.turns import compact_for_a_turn
 
 try:
     from django.tasks import task
@@ -46,6 +47,20 @@ def collect_slice(run: int) -> None:
 def resume_collections() -> list[int]:
     """Go on with the runs that nobody works on: their workers were killed, or their messages are lost."""
     return turns.resume(_enqueue)
+
+
+@task()
+def compact_streams(
+    storage: str = "default", stream_type: str = "", after: str = "", storage_class: str = ""
+) -> dict[str, Any]:
+    """Cover the small chunks of a storage's streams by few, as `consistent_s3.tasks.compact_streams`."""
+    return compact_for_a_turn(
+        storage,
+        stream_type,
+        after=after,
+        storage_class=storage_class,
+        go_on=lambda place: compact_streams.enqueue(storage, stream_type, place, storage_class),
+    )
 
 
 def _enqueue(run: int, *, seconds: int = 0) -> None:

@@ -6,10 +6,11 @@ Which name it keeps, whether another row shares it and which version the row is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
 
 from consistent_s3.core.errors import ConflictError, VersionNotFoundError
@@ -59,6 +60,30 @@ class VersionedFieldFile(FieldFile):
         """Open the version that was current at an aware moment. Raises `VersionNotFoundError`."""
         self._require_file()
         return self._opened(self.storage.as_of(self._name(), moment))
+
+    @contextmanager
+    def locked(self) -> Iterator[VersionedFieldFile]:
+        """Give the file of the row as the database has it now, in a transaction that keeps the row locked.
+
+        So the row can be saved without taking back what others saved in it since it was read.
+
+        Raises: `ConflictError` if the row is gone, or has another file or another version by now.
+        """
+        row, name, pinned = self.instance, self._name(), self._pinned()
+        using = router.db_for_write(type(row), instance=row)
+        with transaction.atomic(using=using):
+            rows: models.QuerySet[Any] = models.QuerySet(type(row)).using(using)
+            now = rows.select_for_update().filter(pk=row.pk).first()
+            if now is None:
+                raise ConflictError(f"The row of {name!r} was deleted meanwhile.", name=name)
+            file: VersionedFieldFile = getattr(now, self.field.attname)
+            if (file.name, self.field.pinned(now)) != (name, pinned):
+                raise ConflictError(
+                    f"The row of {name!r} was given another file or another version meanwhile. Look at it and decide "
+                    "again.",
+                    name=name,
+                )
+            yield file
 
     def restore(
         self,
@@ -189,7 +214,9 @@ class VersionedFieldFile(FieldFile):
         """Write content under the name that the row keeps, or under a new one, and tell the instance."""
         storage = self.field.versioned_storage()
         original_name = str(name).replace("\\", "/").rpartition("/")[2]
-        comment = comment or getattr(content, "comment", "")  # typed beside the upload, see `widgets`
+        # What was typed beside an upload, and what its user saw: see `widgets` and `forms`.
+        comment = comment or getattr(content, "comment", "")
+        expected = getattr(content, "expected", None) if expected is None else expected
         said: dict[str, Any] = {"author": author, "comment": comment, "original_name": original_name}
         stored = None if self.inserting else self.field.stored_name(self.instance)
         if stored and not self.field.is_shared(self.instance, stored):

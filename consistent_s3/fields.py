@@ -14,9 +14,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router
@@ -52,6 +53,10 @@ class VersionedFileField(models.FileField):
     storage and its patterns say. It counts for the names that rows have, and for all under the constant part of
     `upload_to` (a text up to its first `%`), so that a file whose row was deleted keeps its rules. Without such a part,
     or with a callable, the storage's count for those. It is no part of migrations.
+
+    `pinned_by` names further models ("app.Model") whose rows point to versions by columns that are called like this
+    field and its `version_field`, such as the history of the model that django-simple-history keeps: what they point to
+    is never collected. It is no part of migrations.
     """
 
     attr_class = VersionedFieldFile
@@ -62,10 +67,12 @@ class VersionedFileField(models.FileField):
         *args: Any,
         version_field: str | None = None,
         retention: Mapping[str, Any] | None = None,
+        pinned_by: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         self.version_field = version_field
         self.retention = retention
+        self.pinned_by = pinned_by
         kwargs.setdefault("max_length", MAX_LENGTH)
         kwargs.setdefault("db_index", True)
         super().__init__(*args, **kwargs)
@@ -117,6 +124,21 @@ class VersionedFileField(models.FileField):
             return None
         storage = self.versioned_storage()
         return keep_rules(self.retention, index=lambda: storage.index_kind, where=f"{self} retention=")
+
+    def pinning_models(self) -> Iterator[type[models.Model]]:
+        """Yield the further models whose rows point to versions of this field's files.
+
+        Raises: `LookupError` for a model that does not exist, `FieldDoesNotExist` for one without the two columns.
+        """
+        for label in self.pinned_by:
+            if not self.version_field:
+                raise LookupError("The field has no version_field.")
+            if label.count(".") != 1:
+                raise LookupError(f"{label!r} is no label of a model.")
+            model = apps.get_model(label)
+            for name in (self.name, self.version_field):
+                model._meta.get_field(name)
+            yield model
 
     def pin(self, instance: models.Model, version: Version | None) -> None:
         """Make the row say which version it has, if it has a field for that."""
@@ -195,6 +217,7 @@ class VersionedFileField(models.FileField):
             *self._check_max_length_value(),
             *self._check_pin(),
             *self._check_retention(),
+            *self._check_pinned_by(),
         ]
 
     def _check_storage(self) -> Iterator[checks.CheckMessage]:
@@ -252,6 +275,17 @@ class VersionedFileField(models.FileField):
                 hint="It takes the rules of a storage's retention that say which versions stay, such as keep_last.",
                 obj=self,
                 id="consistent_s3.E005",
+            )
+
+    def _check_pinned_by(self) -> Iterator[checks.CheckMessage]:
+        try:
+            list(self.pinning_models())
+        except (LookupError, FieldDoesNotExist) as error:
+            yield checks.Error(
+                f"pinned_by={self.pinned_by!r} does not say which rows point to versions: {error}",
+                hint='It takes models as ["app.Model"], with columns called like this field and its version_field.',
+                obj=self,
+                id="consistent_s3.E006",
             )
 
 

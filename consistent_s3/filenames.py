@@ -14,11 +14,7 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
 
-from consistent_s3.core.errors import InvalidNameError
-
-
-class SuspiciousNameError(InvalidNameError, SuspiciousFileOperation):
-    """A logical name that cannot be kept, as Django names such things: it answers such a request with 400."""
+from consistent_s3.errors import SuspiciousNameError
 
 
 def normalized(name: str | os.PathLike[str]) -> str:

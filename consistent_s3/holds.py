@@ -22,16 +22,12 @@ from django.utils import timezone
 from django.utils.timezone import get_default_timezone, is_naive, localtime, make_aware, make_naive
 
 from consistent_s3.core.erasing import Holding
-from consistent_s3.core.errors import ConsistentS3Error, VersionNotFoundError
 from consistent_s3.core.numbers import MAX_NUMBER
+from consistent_s3.errors import BeingCollectedError, VersionNotFoundError
 from consistent_s3.models import CollectionSlice, Hold, digest
 
 if TYPE_CHECKING:
     from consistent_s3.storage import ConsistentS3Storage
-
-
-class BeingCollectedError(ConsistentS3Error):
-    """A collection is deleting at this moment what was to be held; nothing was held."""
 
 
 def place(
@@ -91,13 +87,18 @@ def on(storage: ConsistentS3Storage, name: str) -> list[Hold]:
     return list(_rows(storage, [name]))
 
 
-def in_force(storage: ConsistentS3Storage, names: Sequence[str]) -> Mapping[str, Holding]:
-    """Return what is held of some names, those without a hold left out: one query."""
+def on_each(storage: ConsistentS3Storage, names: Sequence[str]) -> Mapping[str, list[Hold]]:
+    """Return the holds in force on some names or their versions, those without a hold left out: one query."""
     by_digest = {_digest(storage, name): name for name in names}
     found: dict[str, list[Hold]] = defaultdict(list)
     for hold in _rows(storage, names):
         found[by_digest[hold.digest]].append(hold)
-    return {name: _holding(holds) for name, holds in found.items()}
+    return dict(found)
+
+
+def in_force(storage: ConsistentS3Storage, names: Sequence[str]) -> Mapping[str, Holding]:
+    """Return what is held of some names, those without a hold left out: one query."""
+    return {name: _holding(holds) for name, holds in on_each(storage, names).items()}
 
 
 def _holding(holds: Sequence[Hold]) -> Holding:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from consistent_s3.core.keys import STREAMS
 
 
 def digest(place: str, *name: str) -> str:
@@ -35,8 +38,16 @@ class StoredPlace(models.Model):
         return self.place
 
 
+CONTENT_TYPE_LENGTH = 100
+"""Characters of a media type that are kept with a name."""
+
+
 class StoredObject(models.Model):
-    """One logical name at one place, and its newest version."""
+    """One logical name at one place, and its newest version.
+
+    What lists are ordered and filtered by is kept with the name, as its newest version says it; whoever makes a version
+    the newest notes it in the same statement.
+    """
 
     digest = models.CharField(max_length=64, unique=True, editable=False)
     place_digest = models.CharField(max_length=64, db_index=True, editable=False)
@@ -45,10 +56,25 @@ class StoredObject(models.Model):
     directory_digest = models.CharField(max_length=64, db_index=True, editable=False)
     directory = models.TextField(_("directory"), blank=True)
     newest = models.PositiveBigIntegerField(_("newest version"), default=0)
+    deleted = models.BooleanField(_("deleted"), default=False, db_default=False)
+    size = models.PositiveBigIntegerField(_("size"), default=0, db_default=0)
+    changed = models.DateTimeField(_("changed at"), default=timezone.now, db_default=Now(), editable=False)
+    content_type = models.CharField(
+        _("content type"), max_length=CONTENT_TYPE_LENGTH, blank=True, default="", db_default=""
+    )
 
     class Meta:
         verbose_name = _("stored object")
         verbose_name_plural = _("stored objects")
+        indexes = [
+            models.Index(fields=["changed"], name="consistent_s3_changed"),
+            models.Index(fields=["deleted", "changed"], name="consistent_s3_deleted"),
+        ]
+        permissions = [
+            ("download_storedobject", _("Can read every version of stored objects")),
+            ("restore_storedobject", _("Can undelete stored objects, and restore their versions")),
+            ("tombstone_storedobject", _("Can delete stored objects, which can be undone")),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -88,6 +114,26 @@ class StoredVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stored_object} {self.number}"
+
+
+class DeletedObject(StoredObject):
+    """A logical name that is deleted: its newest version is a tombstone. Only a view of the rows, for the admin."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("deleted file")
+        verbose_name_plural = _("deleted files")
+        default_permissions = ()  # who may see stored objects sees these
+
+
+class RecentChange(StoredVersion):
+    """A version as an event: who saved, deleted or restored what, and when. Only a view of the rows, for the admin."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("recent change")
+        verbose_name_plural = _("recent changes")
+        default_permissions = ()  # likewise
 
 
 class Hold(models.Model):
@@ -191,6 +237,7 @@ class CollectionSlice(models.Model):
 
     run = models.ForeignKey(CollectionRun, on_delete=models.CASCADE, related_name="slices")
     sweeps = models.BooleanField(default=False)
+    streams = models.BooleanField(default=False, db_default=False)
     after = models.TextField(blank=True)
     until = models.TextField(blank=True)
     cursor = models.TextField(blank=True)
@@ -227,3 +274,21 @@ class CollectedObject(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def is_of_streams(self) -> bool:
+        """Return whether it holds events, and no version of a file."""
+        return f"/{STREAMS}/" in f"/{self.key}"
+
+
+class EventStream(models.Model):
+    """A stream of events in the bucket of a storage. It has no row: only rights, and a place in the admin."""
+
+    class Meta:
+        managed = False
+        verbose_name = _("event stream")
+        verbose_name_plural = _("event streams")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return str(self._meta.verbose_name)

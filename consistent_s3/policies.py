@@ -5,9 +5,10 @@
    a file whose row was deleted keeps its policy.
 2. Where several fields claim a name, what any of them keeps stays. A field without `retention=` that claims a name
    together with one that has it says what patterns and storage say.
-3. All rows count, whatever managers hide, and the primary is asked, never a replica that lags behind.
-4. One query for each field and one for the holds, for up to 500 names. When one of them fails nothing is known, and
-   nothing may go.
+3. All rows count, whatever managers hide, and the primary is asked, never a replica that lags behind. Rows of the
+   models that a field names in `pinned_by` count as its own.
+4. One query for each field, one for each model in its `pinned_by` and one for the holds, for up to 500 names. When one
+   of them fails nothing is known, and nothing may go.
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ def root_of(storage: Any) -> str:
     return str(storage.archive.layout.root)
 
 
+def called_there(names: Sequence[str], *, here: str, there: str) -> dict[str, str]:
+    """Return the names below one root by what they are called below another; nothing of those that are not there."""
+    return {(here + name).removeprefix(there): name for name in names if (here + name).startswith(there)}
+
+
 def overlap(one: Any, other: ConsistentS3Storage) -> bool:
     """Return whether a storage of any kind keeps versions where another does."""
     keeps_versions = hasattr(one, "save_new")  # also behind Django's lazy `default_storage`
@@ -88,6 +94,8 @@ class _Claimant:
     """A field whose files lie where a storage keeps its own."""
 
     field: models.FileField
+    model: type[models.Model]
+    """Whose rows are asked: the field's own model, or one of its `pinned_by`."""
     policy: RetentionPolicy | None
     """What the field itself says; `None` to say what patterns and storage say."""
     root: str
@@ -105,8 +113,7 @@ class _Claimant:
 
     def here(self, names: Sequence[str]) -> dict[str, str]:
         """Return the names of the asking storage by what the field's own storage calls them."""
-        root = root_of(self.field.storage)
-        return {(self.root + name).removeprefix(root): name for name in names if (self.root + name).startswith(root)}
+        return called_there(names, here=self.root, there=root_of(self.field.storage))
 
     def below(self, names: Sequence[str]) -> set[str]:
         """Return which names lie under the constant part of `upload_to`."""
@@ -122,14 +129,14 @@ class _Claimant:
         here = self.here(names)
         if not here:
             return
-        rows: models.QuerySet[Any] = models.QuerySet(self.field.model).using(router.db_for_write(self.field.model))
+        rows: models.QuerySet[Any] = models.QuerySet(self.model).using(router.db_for_write(self.model))
         rows = rows.filter(**{f"{self.field.attname}__in": [*here]})
         columns = [self.field.attname]
         if self.version_field:
             columns.append(self.version_field)
             if pinned:
                 rows = rows.filter(**{f"{self.version_field}__isnull": False})
-        for found, *number in rows.values_list(*columns):
+        for found, *number in rows.values_list(*columns).order_by().distinct():
             if found in here:  # a database may find names that differ in case
                 yield here[found], (number and number[0]) or 0
 
@@ -146,12 +153,15 @@ def _file_fields() -> list[models.FileField]:
 def _claimants(storage: ConsistentS3Storage, fields: Sequence[models.FileField]) -> Iterator[_Claimant]:
     for file_field in fields:
         if overlap(file_field.storage, storage):
-            yield _Claimant(
-                field=file_field,
-                policy=file_field.policy() if isinstance(file_field, VersionedFileField) else None,
-                root=root_of(storage),
-                prefix=constant_part(file_field.upload_to),
-            )
+            versioned = file_field if isinstance(file_field, VersionedFileField) else None
+            for model in [file_field.model, *(versioned.pinning_models() if versioned else ())]:
+                yield _Claimant(
+                    field=file_field,
+                    model=model,
+                    policy=versioned.policy() if versioned else None,
+                    root=root_of(storage),
+                    prefix=constant_part(file_field.upload_to),
+                )
 
 
 def constant_part(upload_to: Any) -> str:

@@ -212,7 +212,7 @@ class Reindexer:
             parsed = layout.parse(info.key)
             if parsed is not None:
                 yield _Object(info, parsed)
-            elif not layout.is_selftest(info.key):
+            elif not (layout.is_selftest(info.key) or layout.is_of_streams(info.key)):
                 summary.report(Finding(key=info.key, problem=Problem.FOREIGN))
 
     def _name(

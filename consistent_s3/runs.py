@@ -6,6 +6,8 @@
 3. A slice belongs to one worker for as long as its lease; a dead worker's slice is anybody's when the lease is over.
 4. A worker goes through its slice for a bounded time, a turn. What is left is cut in two where it can be, so that more
    workers find something to do.
+5. Where the bucket is looked through, the storage's streams of events are, too, in a slice of their own at the end. Of
+   these nothing goes that is read, so they count in no `max_delete_ratio`.
 """
 
 from __future__ import annotations
@@ -20,16 +22,15 @@ from django.db import IntegrityError, models, router, transaction
 from django.utils import timezone
 
 from consistent_s3 import leftovers, policies
-from consistent_s3.core.collector import Collector, Limits
-from consistent_s3.core.errors import AccessDeniedError, ConsistentS3Error
+from consistent_s3.core.collector import Limits
+from consistent_s3.core.errors import AccessDeniedError
 from consistent_s3.core.fates import Fate, Summary
-from consistent_s3.core.pace import Pace
 from consistent_s3.core.seams import EnumeratingIndex
 from consistent_s3.core.span import Span
-from consistent_s3.core.survey import IndexSurvey, ListingSurvey, Survey
 from consistent_s3.journal import LEASE, LeaseLostError, SliceJournal
 from consistent_s3.models import CollectedObject, CollectionRun, CollectionSlice, digest
 from consistent_s3.signals import collection_finished
+from consistent_s3.slices import collector_of, goes_on_with_streams, survey_of
 from consistent_s3.storage import ConsistentS3Storage
 
 logger = logging.getLogger("consistent_s3.collection")
@@ -46,14 +47,6 @@ DEFAULT_RATIO_FROM = 1000
 STOPPED = "Stopped on request. Everything else is left for the next run."
 
 State = CollectionRun.State
-
-
-class CollectionRunningError(ConsistentS3Error):
-    """The place is being collected by somebody else at the moment."""
-
-
-class CollectionRefusedError(ConsistentS3Error):
-    """More would go than the project lets go at once; nothing was deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +158,8 @@ def settle(run: CollectionRun, storage: ConsistentS3Storage) -> int:
         return 0
     if run.slices.filter(finished=None, sweeps=run.state == State.SWEEPING).exists():
         return 0
+    if goes_on_with_streams(run, storage):
+        return 1
     if run.state == State.SWEEPING:
         aborted = leftovers.abort_uploads(storage)
         end(run, State.DONE, leftovers.advice(storage, totals(run)), uploads_aborted=aborted)
@@ -172,8 +167,8 @@ def settle(run: CollectionRun, storage: ConsistentS3Storage) -> int:
     planned = totals(run)
     if run.dry_run:
         end(run, State.DONE, uploads_aborted=leftovers.abort_uploads(storage, dry_run=True))
-    elif _is_too_much(run, planned):
-        end(run, State.REFUSED, _refusal(run, planned))
+    elif _is_too_much(run, versions := _counted(run.slices.filter(sweeps=False, streams=False), dry_run=False)):
+        end(run, State.REFUSED, _refusal(run, versions))
     else:
         return _begin_to_sweep(run, planned)
     return 0
@@ -204,10 +199,7 @@ def end(run: CollectionRun, state: str, message: str = "", *, uploads_aborted: i
 
 def totals(run: CollectionRun) -> Summary:
     """Return what was counted in the part of a run that is under way."""
-    summary = Summary(dry_run=run.dry_run)
-    for counted in run.slices.filter(sweeps=run.state == State.SWEEPING).values_list("counted", flat=True):
-        summary.add(Summary.from_dict(counted))
-    return summary
+    return _counted(run.slices.filter(sweeps=run.state == State.SWEEPING), dry_run=run.dry_run)
 
 
 def place_of(storage: ConsistentS3Storage) -> str:
@@ -216,6 +208,13 @@ def place_of(storage: ConsistentS3Storage) -> str:
 
 
 # How it is done
+
+
+def _counted(slices: models.QuerySet[CollectionSlice], *, dry_run: bool) -> Summary:
+    summary = Summary(dry_run=dry_run)
+    for counted in slices.values_list("counted", flat=True):
+        summary.add(Summary.from_dict(counted))
+    return summary
 
 
 def _turn(
@@ -227,7 +226,6 @@ def _turn(
     tell: Callable[[Fate], object] | None,
     progress: Callable[[CollectionRun], object] | None,
 ) -> Span | None:
-    archive, pace = storage.archive, _pace(storage)
     dry_run = not journal.slice.sweeps
     told = tell if tell is not None and dry_run == run.dry_run else None
 
@@ -236,14 +234,7 @@ def _turn(
             progress(run)
         return bool(_exhausted(run, look=True))
 
-    collector = Collector(
-        archive=archive,
-        policy=storage.policy,
-        circumstances=policies.circumstances(storage),
-        index_is_complete=getattr(archive.index, "is_complete", True),
-        survey=_survey(run, storage, pace, alive=journal.alive),
-        pace=pace,
-    )
+    collector = collector_of(journal.slice, storage, alive=journal.alive)
     left = None if run.max_objects is None or dry_run else max(run.max_objects - totals(run).deleted, 0)
     summary = collector.run(
         dry_run=dry_run,
@@ -251,7 +242,7 @@ def _turn(
         span=journal.span,
         limits=Limits(seconds=seconds, objects=left, stop=stop),
         journal=journal,
-        intended=journal.intended(archive.index),
+        intended=journal.intended(None if journal.slice.streams else storage.archive.index),
     )
     return summary.rest
 
@@ -267,7 +258,7 @@ def _put_down(journal: SliceJournal, storage: ConsistentS3Storage, rest: Span | 
     run = slice_.run
     place = ""
     if not _exhausted(run) and run.slices.filter(finished=None, sweeps=slice_.sweeps).count() < PARALLEL:
-        place = _survey(run, storage, _pace(storage)).halve(rest)
+        place = survey_of(slice_, storage).halve(rest)
     with _atomic():
         if not mine.update(until=place or slice_.until, owner="", leased_until=None):
             raise LeaseLostError("Another worker goes on with this slice.")
@@ -277,14 +268,17 @@ def _put_down(journal: SliceJournal, storage: ConsistentS3Storage, rest: Span | 
 
 
 def _begin_to_sweep(run: CollectionRun, planned: Summary) -> int:
-    spans = list(run.slices.filter(sweeps=False).values_list("after", "until"))
+    spans = list(run.slices.filter(sweeps=False).values_list("after", "until", "streams"))
     with _atomic():
         planning = CollectionRun.objects.filter(pk=run.pk, state=State.PLANNING)
         if not planning.update(state=State.SWEEPING, planned=planned.as_dict(), swept_from=timezone.now()):
             return 0
         CollectedObject.objects.filter(run=run).delete()
         CollectionSlice.objects.bulk_create(
-            [CollectionSlice(run=run, sweeps=True, after=after, until=until) for after, until in spans]
+            [
+                CollectionSlice(run=run, sweeps=True, after=after, until=until, streams=streams)
+                for after, until, streams in spans
+            ]
         )
     run.refresh_from_db()
     return len(spans)
@@ -316,19 +310,6 @@ def _claimed(run: CollectionRun) -> models.QuerySet[CollectionSlice]:
 def _begun(run: CollectionRun) -> Iterator[CollectionSlice]:
     """Yield the slices of which a batch was noted and not counted."""
     return (slice_ for slice_ in _unfinished(run) if slice_.intended)
-
-
-def _survey(
-    run: CollectionRun, storage: ConsistentS3Storage, pace: Pace, *, alive: Callable[[], object] = lambda: None
-) -> Survey:
-    archive = storage.archive
-    if not run.lists_bucket and isinstance(archive.index, EnumeratingIndex):
-        return IndexSurvey(archive=archive, index=archive.index)
-    return ListingSurvey(archive=archive, pace=pace, alive=alive)
-
-
-def _pace(storage: ConsistentS3Storage) -> Pace:
-    return Pace(per_second=storage.rules.max_requests_per_second, clock=storage.archive.clock)
 
 
 def _lists_bucket(storage: ConsistentS3Storage, place: str) -> bool:

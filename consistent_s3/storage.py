@@ -37,7 +37,9 @@ from consistent_s3.core.protocol import UNWRITTEN
 from consistent_s3.core.retention import RetentionPolicy
 from consistent_s3.core.seams import ObjectStore
 from consistent_s3.core.versions import Version
-from consistent_s3.filenames import SuspiciousNameError, alternative, normalized, shortened
+from consistent_s3.deleting import DeletesVersions
+from consistent_s3.errors import SuspiciousNameError
+from consistent_s3.filenames import alternative, normalized, shortened
 from consistent_s3.files import VersionFile, VersionWriter
 from consistent_s3.holding import HoldsVersions
 from consistent_s3.rules import Rules, rules
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from consistent_s3.index.database import DatabaseIndex
 
 
-class ConsistentS3Storage(HoldsVersions, S3Storage):
+class ConsistentS3Storage(HoldsVersions, DeletesVersions, S3Storage):
     """Keeps every save of a name as a new, immutable version.
 
     Guarantees:

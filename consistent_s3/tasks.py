@@ -7,6 +7,10 @@ CELERY_BEAT_SCHEDULE = {
 
 A collection that takes longer than one turn goes on in `consistent_s3.collect_slice`, one message for each slice. The
 second entry goes on with what a killed worker has left, whatever became of its message.
+
+A project that keeps streams of events adds, some hours before it collects:
+
+    "compact-streams": {"task": "consistent_s3.compact_streams", "schedule": crontab(hour=1, minute=7)},
 """
 
 from __future__ import annotations
@@ -17,9 +21,9 @@ from celery import shared_task
 
 from consistent_s3 import runs, turns
 from consistent_s3.models import CollectionRun
-from consistent_s3.turns import CollectionFailedError
+from consistent_s3.streams.turns import compact_for_a_turn
 
-__all__ = ["CollectionFailedError", "collect_garbage", "collect_slice", "resume_collections"]
+__all__ = ["collect_garbage", "collect_slice", "compact_streams", "resume_collections"]
 
 
 @shared_task(name="consistent_s3.collect_garbage", acks_late=True, reject_on_worker_lost=True)
@@ -47,6 +51,28 @@ def collect_slice(run: int) -> None:
 def resume_collections() -> list[int]:
     """Go on with the runs that nobody works on: their workers were killed, or their messages are lost."""
     return turns.resume(_enqueue)
+
+
+@shared_task(name="consistent_s3.compact_streams", acks_late=True, reject_on_worker_lost=True)
+def compact_streams(
+    storage: str = "default", stream_type: str = "", *, after: str = "", storage_class: str = ""
+) -> dict[str, Any]:
+    """Cover the small chunks of a storage's streams, or of those of a type, by few; for a turn, then in a new task.
+
+    The payload carries an alias, a type and a place to begin after. Idempotent, so it may be delivered twice. What is
+    covered goes when garbage is collected. Returns what was counted in this turn.
+
+    Raises: `CompactionFailedError` after all were tried, if a stream could not be compacted.
+    """
+    return compact_for_a_turn(
+        storage,
+        stream_type,
+        after=after,
+        storage_class=storage_class,
+        go_on=lambda place: compact_streams.apply_async(
+            (storage, stream_type), {"after": place, "storage_class": storage_class}
+        ),
+    )
 
 
 def _enqueue(run: int, *, seconds: int = 0) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from django.db import DatabaseError
 
 from consistent_s3 import collection, runs
-from consistent_s3.core.errors import ConsistentS3Error, UnreachableError
+from consistent_s3.errors import CollectionFailedError, UnreachableError
 from consistent_s3.models import CollectionRun
 from consistent_s3.storage import ConsistentS3Storage
 
@@ -23,10 +23,6 @@ PASSING = (UnreachableError, DatabaseError)
 """What may be over in a minute."""
 PAUSE = 60
 """Seconds after which a slice that failed is tried again; the second time twice as long."""
-
-
-class CollectionFailedError(ConsistentS3Error):
-    """At least one storage could not be collected to its end; the others were."""
 
 
 class Enqueue(Protocol):

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -23,9 +24,11 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpRe
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.generic import View
 
-from consistent_s3.core.errors import VersionNotFoundError
+from consistent_s3.core.errors import ConsistentS3Error, VersionNotFoundError
+from consistent_s3.core.numbers import read_number
 from consistent_s3.core.versions import Version
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.files import VersionFile
@@ -64,7 +67,7 @@ class FileView(View):
             raise PermissionDenied
         file = getattr(row, self.field)
         if not file:
-            raise Http404("The row has no file.")
+            raise Http404(_("The row has no file."))
         return file  # type: ignore[no-any-return]
 
 
@@ -80,17 +83,18 @@ class HistoryView(FileView):
 
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Answer."""
-        before = request.GET.get("before", "")
-        if before and not (before.isascii() and before.isdigit()):
+        asked = request.GET.get("before", "")
+        before = read_number(asked)
+        if asked and before is None:
             return HttpResponseBadRequest("before is no number.")
         file = self.file(request, pk)
         found: list[Version] = []
-        for version in file.history(before=int(before) if before else None):
+        for version in file.history(before=before):
             found.append(version)
             if len(found) > PAGE:
                 break
         shown = found[:PAGE]
-        current = shown[0].number if shown and not before and not shown[0].tombstone else None
+        current = shown[0].number if shown and before is None and not shown[0].tombstone else None
         answer = JsonResponse(
             {
                 "name": file.name,
@@ -130,14 +134,28 @@ class DownloadView(FileView):
 
 
 def attachment(version: Version, storage: Any) -> FileResponse:
-    """Return an answer that sends a version: nothing in it runs in the origin of the page that links to it."""
+    """Return an answer that sends a version: nothing in it runs in the origin of the page that links to it.
+
+    The first bytes are fetched here, so that an answer that says 200 has them.
+
+    Raises: as reading does.
+    """
+    file = VersionFile(storage, version, "rb")
     response = FileResponse(
-        VersionFile(storage, version, "rb"),
-        as_attachment=True,
-        filename=version.original_name or version.name.rpartition("/")[2],
-        content_type="application/octet-stream",
+        file, as_attachment=True, filename=file_name(version), content_type="application/octet-stream"
     )
+    try:
+        file.read(1)
+    except ConsistentS3Error:
+        file.close()
+        raise
+    file.seek(0)
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+def file_name(version: Version) -> str:
+    """Return what a version is called when it is sent: without control characters, which no header may have."""
+    return "".join(character for character in version.original_name if unicodedata.category(character) != "Cc")

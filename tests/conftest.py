@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.utils import translation
 
 from consistent_s3.assembly import place_of
 from consistent_s3.clients import shared_client
@@ -23,7 +26,41 @@ collect_ignore = (
     [] if sys.version_info < (3, 12) or find_spec("django_celery_beat") else ["test_install_schedule_beat.py"]
 )
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background jobs ignore Ctrl-C, and so would whatever programs the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _buckets = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest,
+    django_db_modify_db_settings_parallel_suffix: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Keep the database in a file where any test has a live server.
+
+    Its threads would share one connection to a database in memory, and two that ask at once may each be answered with
+    what the other asked for.
+    """
+    if any("live_server" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        options = connections["default"].settings_dict
+        options["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "default.sqlite3")
+        options["OPTIONS"] = {"timeout": 60, "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"}
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None, live_server: Any) -> Any:
+    """Begin to serve when it is known that the database is a file."""
+    return live_server
+
+
+@pytest.fixture(autouse=True)
+def _language_of_the_project() -> Iterator[None]:
+    """Forget the language of the last request: Django keeps it in the thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

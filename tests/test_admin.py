@@ -164,7 +164,9 @@ def test_history_page_leads_to_older_versions_and_back(contract, admin_client, d
     assert "Newest" in second
 
 
-@pytest.mark.parametrize("before", ["x", "-1", "²", "9" * 40, "0"])
+@pytest.mark.parametrize(
+    "before", ["x", "-1", "²", "9" * 40, "9" * 5000, "0"], ids=["x", "sign", "script", "40", "5000", "zero"]
+)
 def test_history_page_with_a_strange_position_still_answers(contract, admin_client, before):
     assert admin_client.get(url("versions", contract) + f"?before={before}").status_code == 200
 
@@ -408,7 +410,7 @@ def test_a_version_collected_while_its_page_is_made_is_shown_without_details(con
 @contextmanager
 def gone_after_listing(store: Any, key: str) -> Iterator[None]:
     """Delete an object as soon as a listing has shown it, as a collector does."""
-    events = store.client.meta.events
+    events = store.client().meta.events
 
     def collect(**_: Any) -> None:
         events.unregister("after-call.s3.ListObjectsV2", collect)

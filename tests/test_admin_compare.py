@@ -189,7 +189,7 @@ def test_versions_that_are_not_there_are_404(default_storage, admin_client):
 
 def test_a_store_that_fails_while_bytes_are_read_is_said(default_storage, admin_client):
     contract = contract_of(b"1", b"2")
-    client = default_storage.make_object_store().client
+    client = default_storage.make_object_store().client()
     keys = [version.key for version in default_storage.history(contract.file.name)]
 
     def gone(**_: Any) -> None:
@@ -244,6 +244,16 @@ def test_a_preview_is_what_its_bytes_are_whatever_it_is_called(default_storage, 
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert answer["Cache-Control"].startswith("private, no-store")
+
+
+@pytest.mark.parametrize(("page", "kind"), [("version_download", "attachment"), ("version_preview", "inline")])
+def test_control_characters_in_a_name_are_not_sent(default_storage, admin_client, page, kind):
+    contract = contract_of(picture())
+    default_storage.write(contract.file.name, ContentFile(picture()), original_name="red.png\n")
+
+    answer = admin_client.get(url(page, contract, 2))
+
+    assert answer["Content-Disposition"] == f'{kind}; filename="red.png"'
 
 
 def test_a_picture_that_is_too_large_is_not_even_fetched(default_storage, admin_client, monkeypatch):
@@ -307,3 +317,51 @@ def test_a_project_may_keep_the_bytes_from_who_may_see_the_history(default_stora
     assert admin_client.get(url(page, contract, *arguments)).status_code == 403
     assert "Download" not in history
     assert "Compare" not in history
+
+
+def test_a_small_preview_is_small_and_as_harmless(default_storage, admin_client):
+    contract = contract_of(picture("PNG", (400, 200)), name="page.html")
+
+    answer = admin_client.get(url("version_preview", contract, 1) + "?small")
+
+    with Image.open(io.BytesIO(answer.content)) as shown:
+        assert shown.size == (128, 64)
+    assert answer["Content-Type"] == "image/png"
+    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
+
+
+def test_history_and_form_show_pictures_lazily_without_asking_for_any(default_storage, admin_client):
+    contract = contract_of(picture(), picture(size=(9, 9)), name="a.png")
+
+    with assert_requests(default_storage, LIST=1, HEAD=2):
+        page = main(admin_client, url("versions", contract))
+    form = admin_client.get(reverse("admin:archive_contract_change", args=[contract.pk])).content.decode()
+
+    for number in (1, 2):
+        assert f'src="{url("version_preview", contract, number)}?small" loading="lazy"' in page
+        assert f'alt="Picture in version {number}"' in page
+    assert f'src="{url("version_preview", contract, 2)}?small" loading="lazy"' in form
+
+
+def test_what_is_no_picture_by_name_has_a_label_and_no_preview(default_storage, admin_client):
+    contract = contract_of(b"x", name="a.pdf")
+
+    page = main(admin_client, url("versions", contract))
+
+    assert ">PDF<" in page
+    assert "<img" not in page
+
+
+def test_what_changed_in_a_version_is_compared_with_the_one_before_that_has_bytes(default_storage, admin_client):
+    contract = contract_of(b"one", b"two")
+    default_storage.delete(contract.file.name)
+    contract.file.save("a.txt", ContentFile(b"three"))
+
+    page = main(admin_client, url("versions", contract))
+    compared_pages = [compared(admin_client, contract, f"?new={number}") for number in (4, 2)]
+    first = admin_client.get(url("versions_compare", contract) + "?new=1", follow=True).content.decode()
+
+    assert page.count("What changed<span") == 2, "the deletion and the first have nothing to compare"
+    assert "<del>two</del>" in compared_pages[0]
+    assert "<del>one</del>" in compared_pages[1]
+    assert "There is no version before it that could be compared." in first

@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.core.files.base import ContentFile
 from django.db import connection
 from django.db.models import F
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -26,9 +27,11 @@ from consistent_s3.models import StoredVersion
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import count_requests
 from consistent_s3.testing.aging import age
+from tests.archive.admin import ContractAdmin
 from tests.archive.models import Contract
 from tests.seeding import seed
 from tests.test_admin import url
+from tests.test_admin_holds import said
 
 pytestmark = pytest.mark.django_db
 
@@ -362,5 +365,104 @@ def test_the_form_links_to_no_history_that_may_not_be_seen(storage, admin_client
     monkeypatch.setattr(model_admin, "has_history_permission", lambda request, obj: False, raising=False)
     after = admin_client.get(address).content.decode()
 
-    assert before.count(url("versions", contract)) == 2
+    assert before.count(f'href="{url("versions", contract)}"') == 2
     assert url("versions", contract) not in after
+
+
+# What a form shows read-only
+
+
+@pytest.fixture
+def read_only(storage, monkeypatch) -> Contract:
+    """Return a row with two versions of a file that its form shows read-only."""
+    monkeypatch.setattr(ContractAdmin, "readonly_fields", ["file"])
+    return contract_of(("ann", "one"), ("bob", "two"))
+
+
+@pytest.mark.parametrize("page", ["versions", "versions_compare"])
+def test_a_read_only_file_can_be_looked_at_and_is_not_offered_to_be_restored(read_only, admin_client, page):
+    shown = admin_client.get(url(page, read_only)).content.decode()
+
+    assert "/restore/" not in shown
+    assert f"Version{'s' if page == 'versions_compare' else ''}" in shown
+
+
+@pytest.mark.parametrize(
+    ("page", "data"),
+    [("version_restore", {"expected": "2", "comment": ""}), ("version_copy", {"name": "copy.txt", "comment": ""})],
+)
+def test_a_read_only_file_is_not_restored(read_only, admin_client, storage, page, data):
+    answer = admin_client.post(url(page, read_only, 1), data)
+
+    assert answer.status_code == 403
+    assert [version.number for version in storage.history(NAME)] == [2, 1]
+    assert not storage.exists("contracts/copy.txt")
+
+
+def test_a_read_only_file_can_be_downloaded(read_only, admin_client):
+    answer = admin_client.get(url("version_download", read_only, 1))
+
+    assert b"".join(answer.streaming_content) == b"one"
+
+
+# Restoring while somebody else saves the row
+
+
+@pytest.fixture
+def meanwhile(storage, monkeypatch) -> Callable[..., None]:
+    """Return a function that has rows changed after they were read, and before anything is restored."""
+
+    def meanwhile(**values: Any) -> None:
+        history = ConsistentS3Storage.history
+
+        def changed_then(*args: Any, **options: Any) -> Any:
+            Contract.objects.update(**values)
+            return history(*args, **options)
+
+        monkeypatch.setattr(ConsistentS3Storage, "history", changed_then)
+
+    return meanwhile
+
+
+def test_what_others_saved_in_the_row_meanwhile_stays(meanwhile, admin_client):
+    contract = contract_of(("ann", "one"), ("bob", "two"))
+    meanwhile(title="Lease of the mill")
+
+    admin_client.post(url("version_restore", contract, 1), {"expected": "2", "comment": ""})
+
+    contract.refresh_from_db()
+    assert (contract.title, contract.file_version) == ("Lease of the mill", 3)
+    assert contract.file.read() == b"one"
+
+
+@pytest.mark.parametrize("values", [{"file": "contracts/other.txt"}, {"file_version": 1}], ids=["file", "version"])
+def test_a_row_that_was_given_another_file_or_version_meanwhile_is_left_alone(meanwhile, admin_client, storage, values):
+    contract = contract_of(("ann", "one"), ("bob", "two"))
+    meanwhile(**values)
+
+    answer = admin_client.post(url("version_restore", contract, 1), {"expected": "2", "comment": ""})
+
+    (told,) = said(answer)
+    assert told == (
+        f"Somebody else was faster: The row of {NAME!r} was given another file or another version meanwhile. Look at "
+        "it and decide again."
+    )
+    assert storage.archive.newest(NAME).number == 2
+    assert Contract.objects.filter(**values).exists()
+
+
+@pytest.mark.parametrize("storage", ["database"], indirect=True)
+def test_a_row_that_cannot_be_saved_leaves_its_file_as_it_was(storage, admin_client):
+    contract = contract_of(("ann", "one"), ("bob", "two"))
+
+    def refuse(**_: Any) -> None:
+        raise RuntimeError("Not today.")
+
+    pre_save.connect(refuse, sender=Contract)
+    try:
+        with pytest.raises(RuntimeError, match="Not today"):
+            admin_client.post(url("version_restore", contract, 1), {"expected": "2", "comment": ""})
+    finally:
+        pre_save.disconnect(refuse, sender=Contract)
+
+    assert storage.current(NAME).number == 2

@@ -16,7 +16,7 @@ from django.utils import timezone
 from consistent_s3.admin import VersionHistoryMixin
 from consistent_s3.models import Hold
 from consistent_s3.testing import count_requests
-from tests.archive.models import Contract, Document
+from tests.archive.models import Contract, Document, Letter
 from tests.test_admin import staff, url
 
 pytestmark = pytest.mark.django_db
@@ -211,8 +211,9 @@ def test_erasing_needs_the_name_typed_exactly(contract, admin_client, default_st
     assert not LogEntry.objects.exists()
 
 
-def test_a_file_that_another_row_has_is_not_erased(contract, admin_client, default_storage):
-    Contract.objects.create(title="the same", file=contract.file.name)
+@pytest.mark.parametrize("model", [Contract, Document, Letter])
+def test_a_file_that_another_row_of_any_model_has_is_not_erased(contract, admin_client, default_storage, model):
+    model.objects.create(file=contract.file.name)
 
     asked = admin_client.get(url("versions_erase", contract)).content.decode()
     admin_client.post(url("versions_erase", contract), {"confirmation": NAME})
@@ -223,7 +224,7 @@ def test_a_file_that_another_row_has_is_not_erased(contract, admin_client, defau
 
 
 def test_erasing_tells_what_the_store_kept(contract, admin_client, default_storage):
-    client = default_storage.make_object_store().client
+    client = default_storage.make_object_store().client()
 
     def refuse(parsed: Any, **_: Any) -> None:
         parsed["Errors"] = [
@@ -298,11 +299,19 @@ def test_each_action_needs_its_right(contract, default_storage, rights, allowed,
 
 
 OVERRIDABLE = {
-    "has_history_permission": {*PAGES, "versions", "version_download", "version_preview", "versions_compare"},
+    "has_history_permission": {
+        *PAGES,
+        "versions",
+        "version_download",
+        "version_preview",
+        "versions_compare",
+        "version_delete",
+    },
     "has_download_version_permission": {"version_download", "version_preview", "versions_compare"},
     "has_restore_version_permission": {"version_restore", "version_copy"},
     "has_hold_version_permission": {"version_hold", "versions_hold"},
     "has_release_version_permission": {"versions_release"},
+    "has_delete_version_permission": {"version_delete"},
     "has_erase_versions_permission": {"versions_erase"},
 }
 
@@ -311,11 +320,11 @@ OVERRIDABLE = {
 def test_a_project_may_take_each_right_away_for_a_row(contract, admin_client, default_storage, monkeypatch, right):
     model_admin = admin.site.get_model_admin(Contract)
     monkeypatch.setattr(model_admin, right, lambda request, obj: obj.title != "Lease", raising=False)
-    arguments = {"version_download": [1], "version_preview": [1]}
+    arguments = {"version_download": [1], "version_preview": [1], "version_delete": [1]}
     where = {page: address(page, contract, default_storage) for page in PAGES}
     where |= {
         page: url(page, contract, *arguments.get(page, []))
-        for page in ("versions", "version_download", "version_preview", "versions_compare")
+        for page in ("versions", "version_download", "version_preview", "versions_compare", "version_delete")
     }
 
     refused = {page for page, path in where.items() if admin_client.get(path).status_code == 403}

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -144,8 +145,21 @@ def test_a_profile_gives_the_credentials(
     assert "AWSAccessKeyId=from-profile" in url
 
 
+def in_a_process(program: str, options: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Run a program that forks: forking a process that has threads is what Python 3.12 warns of."""
+    source = f"OPTIONS = {options!r}\n" + dedent(program)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", source],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
 def test_a_forked_child_has_a_client_of_its_own_and_works(storage_options: dict[str, Any]) -> None:
-    # In a process of its own: forking one that has threads is what Python 3.12 warns of.
     program = """
         import os
         import django
@@ -175,20 +189,60 @@ def test_a_forked_child_has_a_client_of_its_own_and_works(storage_options: dict[
         assert storage.open("a.txt").read() == b"child"
         print([version.number for version in storage.history("a.txt")])
     """
-    lines = [line.removeprefix(" " * 8) for line in program.splitlines()]
-    source = f"OPTIONS = {storage_options!r}\n" + "\n".join(lines)
-
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", source],
-        cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = in_a_process(program, storage_options)
 
     assert (done.stdout, done.returncode) == ("[2, 1]\n", 0), done.stderr
+
+
+KEPT = {
+    "event store": "keeper = storage_event_store(storage)\nread = lambda: list(keeper.types())",
+    "archive": "keeper = storage.archive\nread = lambda: keeper.newest('a.txt')",
+    "eventsourcing": (
+        "from consistent_s3.eventsourcing import S3Factory\n"
+        "from eventsourcing.utils import Environment\n"
+        "os.environ |= {'AWS_ACCESS_KEY_ID': 'test', 'AWS_SECRET_ACCESS_KEY': 'test'}\n"
+        "names = {'S3_BUCKET': 'bucket_name', 'S3_ENDPOINT_URL': 'endpoint_url', 'S3_REGION': 'region_name'}\n"
+        "environment = Environment('', {name: OPTIONS[ours] for name, ours in names.items()})\n"
+        "recorder = S3Factory(environment).aggregate_recorder()\n"
+        "keeper = recorder.events\n"
+        "read = lambda: recorder.select_events('1')"
+    ),
+}
+
+
+@pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
+def test_what_was_kept_across_a_fork_sends_nothing_over_the_parents_connections(
+    storage_options: dict[str, Any], kept: str
+) -> None:
+    program = f"""
+import os
+import django
+django.setup()
+from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.streams import storage_event_store
+storage = ConsistentS3Storage(**OPTIONS)
+{kept}
+store = keeper.store
+store = getattr(store, "inner", store)
+sent = []
+store.client().meta.events.register("before-send.s3", lambda **_: sent.append(os.getpid()))
+read()
+assert set(sent) == {{os.getpid()}}
+child = os.fork()
+if child == 0:
+    try:
+        read()
+        assert os.getpid() not in sent, "it used the parent's client"
+        os._exit(0)
+    except BaseException as error:
+        print(repr(error), flush=True)
+        os._exit(1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+    done = in_a_process(program, {**storage_options, "index": "listing"})
+
+    assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
 
 
 def test_a_client_sends_no_put_after_its_deadline(storage: ConsistentS3Storage) -> None:

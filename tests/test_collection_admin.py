@@ -22,6 +22,7 @@ from django.urls import reverse
 from consistent_s3 import collection, runs
 from consistent_s3.collection_admin import PAGE
 from consistent_s3.core.retention import Reason
+from consistent_s3.errors import CollectionRefusedError
 from consistent_s3.journal import LEASE
 from consistent_s3.models import CollectedObject, CollectionRun, CollectionSlice
 from consistent_s3.reasons import WORDS, words
@@ -371,7 +372,7 @@ def _age(more: int, storage: ConsistentS3Storage) -> None:
 def test_a_refused_collection_is_run_for_real(configure, admin_client):
     storage = configure(retention={"keep_last": 1, "max_delete_ratio": 0.1})
     seed(storage, "a.txt", [1, 2, 3], modified=OLD)
-    with pytest.raises(runs.CollectionRefusedError):
+    with pytest.raises(CollectionRefusedError):
         collection.collect_garbage("default")
     refused = CollectionRun.objects.get()
 

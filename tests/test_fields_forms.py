@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
@@ -9,7 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.forms import ClearableFileInput, modelform_factory
 
 from consistent_s3.fields import VersionedFileField
+from consistent_s3.forms import VersionedFormField
 from consistent_s3.testing import assert_requests
+from consistent_s3.widgets import VersionedFileInput
 from tests.archive.models import Contract, Document, Picture, Plan
 from tests.test_fields import image
 
@@ -160,3 +164,19 @@ def test_a_form_of_a_row_whose_file_was_erased_can_still_be_shown(contract, defa
     html = ContractForm(instance=Contract.objects.get()).as_p()
 
     assert "contracts/a.txt" in html
+
+
+def test_a_form_of_a_project_may_use_the_admins_input(contract, default_storage):
+    contract.file.save("b.txt", ContentFile(b"two"), author="ann")
+    form_class = modelform_factory(
+        Contract,
+        fields=["file"],
+        field_classes={"file": VersionedFormField},
+        widgets={"file": VersionedFileInput},
+    )
+    form = form_class(instance=contract)
+
+    html = form.as_p()
+
+    assert "Version 2, 3\xa0bytes, by ann" in html
+    assert re.search(r'<a href="https?://[^"]*a\.txt[^"]*">contracts/a\.txt</a>', html)

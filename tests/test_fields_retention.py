@@ -13,6 +13,7 @@ from django.test.utils import isolate_apps
 from consistent_s3.core.retention import RetentionPolicy
 from consistent_s3.fields import VersionedFileField, VersionedImageField
 from consistent_s3.storage import ConsistentS3Storage
+from tests.archive.models import Contract, Document
 
 HINT = "It takes the rules of a storage's retention that say which versions stay, such as keep_last."
 STORAGE = ConsistentS3Storage(bucket_name="files", index="listing")
@@ -81,6 +82,43 @@ def test_bad_retention_is_found_by_a_check(retention, sentence):
     assert field.check() == [Error(sentence, hint=HINT, obj=field, id="consistent_s3.E005")]
 
 
+@pytest.mark.parametrize(
+    ("pinned_by", "sentence"),
+    [
+        (["archive.Gone"], "App 'archive' doesn't have a 'Gone' model."),
+        (["gone"], "'gone' is no label of a model."),
+        (["archive.Plan"], "Plan has no field named 'file_version'"),
+    ],
+    ids=repr,
+)
+def test_bad_pinned_by_is_found_by_a_check(monkeypatch, pinned_by, sentence):
+    field = Contract._meta.get_field("file")
+    monkeypatch.setattr(field, "pinned_by", pinned_by)
+
+    assert field.check() == [
+        Error(
+            f"pinned_by={pinned_by!r} does not say which rows point to versions: {sentence}",
+            hint='It takes models as ["app.Model"], with columns called like this field and its version_field.',
+            obj=field,
+            id="consistent_s3.E006",
+        )
+    ]
+
+
+def test_a_field_that_is_not_pinned_cannot_have_a_history_that_pins(monkeypatch):
+    field = Document._meta.get_field("file")
+    monkeypatch.setattr(field, "pinned_by", ["archive.ContractRecord"])
+
+    assert [message.msg.partition(": ")[2] for message in field.check()] == ["The field has no version_field."]
+
+
+def test_rows_of_a_history_may_pin(monkeypatch):
+    field = Contract._meta.get_field("file")
+    monkeypatch.setattr(field, "pinned_by", ["archive.ContractRecord"])
+
+    assert field.check() == []
+
+
 @isolate_apps("tests.archive")
 def test_field_may_archive_with_the_database():
     storage = ConsistentS3Storage(bucket_name="files", index="database")
@@ -99,7 +137,9 @@ def test_storage_that_keeps_no_versions_is_said_once(settings):
 
 def test_retention_is_no_part_of_migrations():
     """It says nothing of the table, and is asked of the models as they are now."""
-    _, _, _, options = VersionedFileField(upload_to="a", retention={"keep_last": 1}).deconstruct()
+    _, _, _, options = VersionedFileField(
+        upload_to="a", retention={"keep_last": 1}, pinned_by=["archive.Gone"]
+    ).deconstruct()
 
     assert options == {"upload_to": "a"}
 

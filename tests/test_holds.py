@@ -16,7 +16,7 @@ from consistent_s3 import attribution, runs
 from consistent_s3.core.erasing import HeldVersion
 from consistent_s3.core.errors import VersionNotFoundError
 from consistent_s3.core.s3 import S3ObjectStore
-from consistent_s3.holds import BeingCollectedError
+from consistent_s3.errors import BeingCollectedError
 from consistent_s3.models import Hold
 from consistent_s3.policies import circumstances
 from consistent_s3.storage import ConsistentS3Storage

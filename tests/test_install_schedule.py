@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import Celery, current_app
+from celery.schedules import crontab
 from django.core.management import CommandError, call_command
 
 COLLECT = "consistent_s3.collect_garbage"
 RESUME = "consistent_s3.resume_collections"
 PASTE = """\
+from datetime import timedelta
+
+from celery.schedules import crontab
+
 CELERY_BEAT_SCHEDULE = {
     "collect-garbage": {"task": "consistent_s3.collect_garbage", "schedule": crontab(hour=3, minute=7)},
     "resume-collections": {"task": "consistent_s3.resume_collections", "schedule": timedelta(minutes=10)},
@@ -48,11 +54,11 @@ def test_without_its_tables_the_verb_fails_and_says_why(capsys):
 def test_the_lines_bear_the_time_that_was_asked_for_and_are_python():
     said = json.loads(install("--dry-run", "--json", "--at", "23:30"))
 
-    scope: dict[str, Any] = {"crontab": dict, "timedelta": dict}
+    scope: dict[str, Any] = {}
     exec(said["paste"], scope)
     assert scope["CELERY_BEAT_SCHEDULE"] == {
-        "collect-garbage": {"task": COLLECT, "schedule": {"hour": 23, "minute": 30}},
-        "resume-collections": {"task": RESUME, "schedule": {"minutes": 10}},
+        "collect-garbage": {"task": COLLECT, "schedule": crontab(hour=23, minute=30)},
+        "resume-collections": {"task": RESUME, "schedule": timedelta(minutes=10)},
     }
     assert said["entries"] == [
         {"task": COLLECT, "name": "", "state": "missing"},

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from consistent_s3.core.retention import Circumstances, RetentionPolicy
 from consistent_s3.policies import circumstances, constant_part, keep_alike, lets_nothing_go, overlap
 from consistent_s3.storage import ConsistentS3Storage
-from tests.archive.models import Attachment, Contract, Document, Letter, Report, SignedContract
+from tests.archive.models import Attachment, Contract, ContractRecord, Document, Letter, Report, SignedContract
 
 pytestmark = pytest.mark.django_db
 
@@ -234,6 +234,30 @@ def test_numbers_are_told_also_where_other_fields_have_policies(configure, give)
     assert known["documents/a.txt"].referenced == {4}
     assert known["contracts/a.txt"].referenced == {5}
     assert kept_by(known["documents/a.txt"].policy) == {2, 9}
+
+
+@pytest.mark.parametrize("retention", [None, {"keep_last": 2}], ids=["storage's", "field's"])
+def test_numbers_that_a_rows_history_points_to_are_told_where_the_field_says_so(configure, give, retention):
+    storage = configure()
+    give(Contract, retention=retention)
+    for number in (1, 3, 3, None):
+        ContractRecord.objects.create(file="contracts/a.txt", file_version=number)
+    Contract.objects.create(file="contracts/a.txt", file_version=4)
+    unasked = circumstances(storage)(["contracts/a.txt"])
+
+    give(Contract, pinned_by=["archive.ContractRecord"])
+    asked = circumstances(storage)(["contracts/a.txt"])
+
+    assert unasked["contracts/a.txt"].referenced == {4}
+    assert asked["contracts/a.txt"].referenced == {1, 3, 4}
+    assert asked["contracts/a.txt"].policy == unasked["contracts/a.txt"].policy
+
+
+def test_bad_pinned_by_stops_everything(configure, give):
+    give(Contract, pinned_by=["archive.Gone"])
+
+    with pytest.raises(LookupError):
+        circumstances(configure())
 
 
 # Holds

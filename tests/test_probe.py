@@ -81,8 +81,9 @@ def test_a_good_store_is_told_as_a_table_with_the_modes_and_what_to_set(storage)
     assert re.fullmatch(r"default: 2 rounds below files/\.consistent-s3-probe-[0-9a-f]{12}/", lines[0])
     assert lines[2] == "question                                      held     what was seen, and what it means"
     assert "Of many who create one key at once, one wins  yes      One of 16 won in 2 of 2 rounds." in lines
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         f"Safe index modes here: {ALL}.",
+        "Streams of events are safe here.",
         "Set: nothing, index='listing', numbering='sequence' is what it has.",
         HONESTY,
     ]
@@ -94,9 +95,10 @@ def test_a_good_store_is_told_as_a_table_with_the_modes_and_what_to_set(storage)
 def test_a_store_that_ignores_preconditions_is_refused_with_what_to_set(storage, ignoring):
     said, errors = probe(ends_well=False)
 
-    assert said.splitlines()[-4:] == [
+    assert said.splitlines()[-5:] == [
         "Safe index modes here: database, listing with clock numbering, redis, redis on weak listings.",
         "  listing: not safe (create, race)",
+        "Streams of events are not safe (create, race) here.",
         "Set: index='database'.",
         HONESTY,
     ]
@@ -222,6 +224,7 @@ def test_json_is_the_report_of_each_storage(storage):
         "safe": "yes",
         "against": [],
     }
+    assert report["event_store"] == {"safe": "yes", "against": []}
     assert (report["configured"], report["configured_is_safe"]) == ("listing", True)
     assert report["set"] == {"index": "listing", "numbering": "sequence"}
     assert (report["rounds"], report["left_behind"], report["may_land"]) == (2, [], [])
@@ -232,6 +235,7 @@ def test_json_of_a_store_that_ignores_preconditions_says_what_speaks_against_whi
 
     report = json.loads(said)["default"]
     assert report["modes"][1]["against"] == ["create", "race"]
+    assert report["event_store"] == {"safe": "no", "against": ["create", "race"]}
     assert (report["configured"], report["configured_is_safe"]) == ("listing", False)
     assert report["set"] == {"index": "database"}
 

@@ -31,9 +31,10 @@ from consistent_s3.core.fates import Fate, Summary
 from consistent_s3.core.retention import Reason
 from consistent_s3.core.seams import Attributes, DeleteFailure, PutMode
 from consistent_s3.core.versions import Details
+from consistent_s3.errors import CollectionRefusedError, CollectionRunningError
 from consistent_s3.journal import LeaseLostError, SliceJournal
 from consistent_s3.models import CollectedObject, CollectionRun, CollectionSlice, StoredObject, StoredVersion
-from consistent_s3.runs import CollectionRefusedError, CollectionRunningError, Order
+from consistent_s3.runs import Order
 from consistent_s3.signals import collection_finished
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing.storage import InMemoryConsistentStorage
@@ -536,7 +537,7 @@ def test_where_all_may_go_nothing_is_planned(configure):
     collect_garbage("default", order=Order(max_delete_ratio=1))
 
     assert (last().state, last().planned) == (State.DONE, {})
-    assert storage.watched.sent == ["list", "delete", "unfinished"]
+    assert storage.watched.sent == ["list", "delete", "list", "unfinished"]  # the second asks for streams of events
 
 
 # Stopping

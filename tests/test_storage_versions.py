@@ -243,7 +243,7 @@ def test_a_comment_that_does_not_fit_is_refused_before_any_request(storage: Cons
 
 
 def test_what_is_written_in_a_block_is_attributed_to_it(storage: ConsistentS3Storage) -> None:
-    with attribution(author="ann", comment="spring cleaning") as around:
+    with attribution(author="ann", comment="spring cleaning"):
         storage.save("a.txt", ContentFile(b"one"))
         with storage.open("a.txt", "wb") as file:
             file.write(b"two")
@@ -252,23 +252,24 @@ def test_what_is_written_in_a_block_is_attributed_to_it(storage: ConsistentS3Sto
         storage.undelete("a.txt")
     write(storage, "after")
 
-    assert (around.author, around.comment) == ("ann", "spring cleaning")
     assert [(version.number, version.author, version.comment) for version in storage.history("a.txt")] == [
         (6, "", ""),
         *[(number, "ann", "spring cleaning") for number in (5, 4, 3, 2, 1)],
     ]
 
 
-def test_the_innermost_block_and_the_call_itself_count(storage: ConsistentS3Storage) -> None:
+def test_a_block_completes_those_within_and_the_call_itself_counts(storage: ConsistentS3Storage) -> None:
     with attribution(author="ann", comment="outer"):
         with attribution(author="bob"):
             inner = storage.write("a.txt", ContentFile(b"one"))
             called = storage.write("a.txt", ContentFile(b"two"), author="eve", comment="own")
             nobody = storage.write("a.txt", ContentFile(b"three"), author="")
-        outer = storage.write("a.txt", ContentFile(b"four"))
+        with attribution(comment="inner"):
+            commented = storage.write("a.txt", ContentFile(b"four"))
+        outer = storage.write("a.txt", ContentFile(b"five"))
 
-    said = [(version.author, version.comment) for version in (inner, called, nobody, outer)]
-    assert said == [("bob", ""), ("eve", "own"), ("", ""), ("ann", "outer")]
+    said = [(version.author, version.comment) for version in (inner, called, nobody, commented, outer)]
+    assert said == [("bob", "outer"), ("eve", "own"), ("", "outer"), ("ann", "inner"), ("ann", "outer")]
 
 
 def test_a_block_ends_also_by_an_exception(storage: ConsistentS3Storage) -> None:

@@ -22,9 +22,10 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 
 import consistent_s3
+from consistent_s3.errors import CollectionFailedError
 from consistent_s3.models import CollectionRun
 from consistent_s3.storage import ConsistentS3Storage
-from consistent_s3.tasks import CollectionFailedError, collect_garbage
+from consistent_s3.tasks import collect_garbage
 from tests.archive.models import Contract
 from tests.projects import environment, run_python, write_settings
 from tests.seeding import seed

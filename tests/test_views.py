@@ -130,6 +130,15 @@ def test_a_version_is_an_attachment_that_no_browser_interprets(contract):
     assert "sandbox" in answer["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("said", ["plan.txt\n", "pl\r\nan.txt", "\x00plan\x7f.txt"])
+def test_control_characters_in_what_an_upload_was_called_are_left_out(contract, default_storage, said):
+    default_storage.write(contract.file.name, ContentFile(b"three"), original_name=said)
+
+    answer = get(f"/contracts/{contract.pk}/versions/3/")
+
+    assert answer["Content-Disposition"] == 'attachment; filename="plan.txt"'
+
+
 @pytest.mark.parametrize("url", ["/contracts/{}/versions/7/", "/contracts/0/versions/", "/contracts/0/versions/1/"])
 def test_what_is_not_there_is_not_found(contract, url):
     assert get(url.format(contract.pk)).status_code == 404
@@ -141,7 +150,7 @@ def test_a_row_without_a_file_has_no_history(default_storage):
     assert get(f"/contracts/{contract.pk}/versions/").status_code == 404
 
 
-@pytest.mark.parametrize("before", ["x", "-1", "²"])
+@pytest.mark.parametrize("before", ["x", "-1", "²", "9" * 5000], ids=["x", "sign", "script", "long"])
 def test_nonsense_is_refused(contract, before):
     assert get(f"/contracts/{contract.pk}/versions/", before=before).status_code == 400
 

@@ -1,7 +1,7 @@
 """What can be said of pictures, PDF and office files, and of any other bytes?
 
 1. What a file is, is decided by its first bytes, never by its name or the type that somebody gave it.
-2. Of an archive's member at most `MEMBER` bytes are unpacked, of a PDF at most `PAGES` pages are read.
+2. Of an archive's member at most `MEMBER` bytes are unpacked; a PDF is read by a process of its own, which is bounded.
 3. Whatever a file's author put into it, nothing is raised: of what cannot be read nothing is said.
 """
 
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass, field
-from typing import Any
+
+from consistent_s3.comparing.pdf import Document, look_into_pdf
 
 MEMBER = 1024**2
 """Bytes that are unpacked of one member of an archive at most."""
-PAGES = 50
-"""Pages of a PDF whose text is taken."""
 TEXT = 1024**2
 """Characters of a document's text that are taken."""
 FACT = 200
@@ -24,24 +22,12 @@ RASTER = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image
 """Pictures that a browser shows without running anything in them: never SVG."""
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 """Lengths of the header that follows a bitmap's first one."""
-_PDF = {"title": "/Title", "creator": "/Author", "modified": "/ModDate"}
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _CORE = {
     "title": "{http://purl.org/dc/elements/1.1/}title",
     "creator": "{http://purl.org/dc/elements/1.1/}creator",
     "modified": "{http://purl.org/dc/terms/}modified",
 }
-
-
-@dataclass(slots=True, kw_only=True)
-class Document:
-    """What a document says of itself, and its text, as far as they can be had."""
-
-    facts: dict[str, str] = field(default_factory=dict)
-    """By `pages`, `title`, `creator` and `modified`."""
-    text: str = ""
-    cut: bool = False
-    """There is more text than was taken."""
 
 
 def picture_type(head: bytes) -> str:
@@ -85,7 +71,7 @@ def look_into(data: bytes) -> Document:
     found = Document()
     try:
         if data.startswith(b"%PDF-"):
-            _look_into_pdf(data, found)
+            found = look_into_pdf(data, TEXT)
         elif is_document(data):
             _look_into_office(data, found)
     except ImportError:  # an extra
@@ -96,21 +82,6 @@ def look_into(data: bytes) -> Document:
     found.cut = found.cut or len(found.text) > TEXT
     found.text = _clean(found.text[:TEXT]).strip()
     return found
-
-
-def _look_into_pdf(data: bytes, found: Document) -> None:
-    from pypdf import PdfReader  # noqa: PLC0415 - an extra
-
-    reader = PdfReader(io.BytesIO(data))
-    pages = len(reader.pages)
-    found.facts["pages"] = str(pages)
-    found.cut = pages > PAGES
-    said: Any = reader.metadata or {}
-    found.facts |= {word: str(said.get(key) or "") for word, key in _PDF.items()}
-    for position in range(min(pages, PAGES)):
-        if len(found.text) > TEXT:
-            break
-        found.text += reader.pages[position].extract_text() + "\n"
 
 
 def _look_into_office(data: bytes, found: Document) -> None:

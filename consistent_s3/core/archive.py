@@ -24,8 +24,9 @@ from consistent_s3.core.errors import (
 from consistent_s3.core.indexed import IndexCommitter
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
-from consistent_s3.core.protocol import Committer, Draft, Timing
+from consistent_s3.core.protocol import Committer, Draft, Learned, Timing
 from consistent_s3.core.reading import VersionReader
+from consistent_s3.core.rewinding import around, current_then
 from consistent_s3.core.seams import (
     Attributes,
     Clock,
@@ -116,24 +117,7 @@ class Archive:
 
         Raises: `VersionNotFoundError` if there was none, or what was current then is already collected.
         """
-        newer: Version | None = None
-        for version in self.history(name):
-            if version.modified <= moment:
-                if newer is not None and self._predecessor(newer) > version.number:
-                    raise VersionNotFoundError(
-                        f"What {name!r} was at {moment:%Y-%m-%d %H:%M:%S %Z} cannot be said any more: of the versions "
-                        f"between {version.number} and {newer.number} some are collected. See its history."
-                    )
-                if version.tombstone:
-                    raise VersionNotFoundError(
-                        f"{name!r} was deleted at {moment:%Y-%m-%d %H:%M:%S %Z}, by version {version.number}."
-                    )
-                return version
-            newer = version
-        raise VersionNotFoundError(f"No version of {name!r} is left from {moment:%Y-%m-%d %H:%M:%S %Z} or before.")
-
-    def _predecessor(self, version: Version) -> int:
-        return self._details(version).predecessor
+        return current_then(name, around(self.history(name), moment), moment, details=self._details)
 
     def reader(self, version: Version) -> VersionReader:
         """Return the bytes of a version as a lazy, seekable stream; no request before the first byte is needed."""
@@ -184,10 +168,13 @@ class Archive:
         body: Spool,
         *,
         expected: int | None = None,
+        learned: Learned | None = None,
         details: Details | None = None,
         attributes: Attributes | None = None,
     ) -> Version:
         """Write a body as the next version.
+
+        `learned` is what the caller has just learned to be the newest; it is not asked for again while it may be used.
 
         Raises: `InvalidNameError`, `ConflictError`, `OutcomeUnknownError`, and what the store raises.
         """
@@ -196,13 +183,13 @@ class Archive:
         attributes = attributes or Attributes()
         if body.size <= self.single_put:
             draft = Draft(file=body.file, size=body.size, details=details, attributes=attributes)  # type: ignore[arg-type]
-            return self.publish(name, draft, expected=expected)
+            return self.publish(name, draft, expected=expected, learned=learned)
         upload = self.upload(name, details=details, attributes=attributes)
         try:
             body.file.seek(0)
             for piece in pieces(body.file):
                 upload.write(piece)
-            return self.publish(name, upload.finish(), expected=expected)
+            return self.publish(name, upload.finish(), expected=expected, learned=learned)
         except BaseException:
             upload.abort()
             raise
@@ -231,9 +218,12 @@ class Archive:
             part_size=part_size,
         )
 
-    def publish(self, name: str, draft: Draft, *, expected: int | None = None) -> Version:
-        """Make a draft the next version of a valid name."""
-        return cast("Version", self.committer.commit(name, draft, expected=expected))  # nothing is asked to be skipped
+    def publish(
+        self, name: str, draft: Draft, *, expected: int | None = None, learned: Learned | None = None
+    ) -> Version:
+        """Make a draft the next version of a valid name; `expected` and `learned` as for `write`."""
+        made = self.committer.commit(name, draft, expected=expected, learned=learned)
+        return cast("Version", made)  # nothing is asked to be skipped
 
     def delete(
         self,
@@ -328,7 +318,7 @@ class Archive:
 
         An index that lists may show attempts in between, which were refused or are just being thrown away.
         """
-        predecessor = self._predecessor(tombstone) if isinstance(self.index, CommittingIndex) else 0
+        predecessor = self._details(tombstone).predecessor if isinstance(self.index, CommittingIndex) else 0
         return predecessor + 1 if predecessor else tombstone.number
 
     def erase(

@@ -14,6 +14,7 @@ objects, or some thousands of several names, and at most a few batches.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from consistent_s3.core.retention import Circumstances, RetentionPolicy
 from consistent_s3.core.seams import DELETE_BATCH, Clock
 from consistent_s3.core.span import Span
 from consistent_s3.core.survey import Group, ListingSurvey, Survey
-from consistent_s3.core.sweeping import Lookup, Sweeper
+from consistent_s3.core.sweeping import BatchSweeper, Lookup, Sweeper
 
 NAMES = 500
 """Names whose circumstances are asked for together, unless fewer have `OBJECTS`."""
@@ -74,19 +75,39 @@ class Limits:
         return out_of_time or (self.objects is not None and summary.deleted >= self.objects) or self.stop()
 
 
-@dataclass(slots=True, kw_only=True)
-class Collector:
-    """Carries out a retention policy."""
+class Decides(Protocol):
+    """Says what is to happen to each object of a name."""
 
-    archive: Archive
+    def fates(self, group: Group, circumstances: Circumstances) -> Iterable[Fate]:
+        """Yield the fate of every object of a name."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class BaseCollector(ABC):
+    """Carries out a retention policy over whatever can be surveyed, decided about and swept."""
+
     policy: RetentionPolicy
     """What counts for a name that the project knows nothing of."""
     circumstances: Lookup = lambda _: {}
-    index_is_complete: bool = True
-    """Whether what an index that decides does not know was never saved. If not, it may have lost it: all that stays."""
-    survey: Survey | None = None
-    """What shows what is there; by default the listing."""
     pace: Pace = field(default_factory=Pace)
+
+    @property
+    @abstractmethod
+    def clock(self) -> Clock:
+        """Return what the limits are measured by."""
+
+    @abstractmethod
+    def make_survey(self) -> Survey:
+        """Return what shows what is there."""
+
+    @abstractmethod
+    def make_decider(self) -> Decides:
+        """Return what decides."""
+
+    @abstractmethod
+    def make_sweeper(self, alive: Callable[[], object]) -> BatchSweeper:
+        """Return what carries it out."""
 
     def run(
         self,
@@ -109,7 +130,7 @@ class Collector:
         span = span or Span()
         limits = limits or Limits()
         work = _Work(collector=self, dry_run=dry_run, tell=tell, span=span, journal=journal, limits=limits)
-        clock = self.archive.clock
+        clock = self.clock
         begun = clock.monotonic()
         if intended:
             work.do_again(intended)
@@ -118,7 +139,7 @@ class Collector:
                 return work.summary
         waiting: list[Group] = []
         objects = 0
-        survey = self.survey or ListingSurvey(archive=self.archive, pace=self.pace)
+        survey = self.make_survey()
         for group in survey.groups(span):
             waiting.append(group)
             objects += group.objects + group.foreign
@@ -132,6 +153,34 @@ class Collector:
             return work.break_off()
         work.finish()
         return work.summary
+
+
+@dataclass(slots=True, kw_only=True)
+class Collector(BaseCollector):
+    """Carries out a retention policy over an archive."""
+
+    archive: Archive
+    index_is_complete: bool = True
+    """Whether what an index that decides does not know was never saved. If not, it may have lost it: all that stays."""
+    survey: Survey | None = None
+    """What shows what is there; by default the listing."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the archive's clock."""
+        return self.archive.clock
+
+    def make_survey(self) -> Survey:
+        """Return what shows what is there."""
+        return self.survey or ListingSurvey(archive=self.archive, pace=self.pace)
+
+    def make_decider(self) -> Decides:
+        """Return what decides about names."""
+        return Decider(archive=self.archive, index_is_complete=self.index_is_complete, pace=self.pace)
+
+    def make_sweeper(self, alive: Callable[[], object]) -> BatchSweeper:
+        """Return what deletes versions."""
+        return Sweeper(archive=self.archive, circumstances=self.circumstances, pace=self.pace, alive=alive)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,7 +199,7 @@ class _Decided:
 class _Work:
     """What is under way in one run."""
 
-    collector: Collector
+    collector: BaseCollector
     dry_run: bool
     tell: Callable[[Fate], object] | None
     span: Span
@@ -170,13 +219,10 @@ class _Work:
     is_full: bool = False
     """As much is to go as may."""
 
-    sweeper: Sweeper = field(init=False)
+    sweeper: BatchSweeper = field(init=False)
 
     def __post_init__(self) -> None:
-        collector = self.collector
-        self.sweeper = Sweeper(
-            archive=collector.archive, circumstances=collector.circumstances, pace=collector.pace, alive=self._alive
-        )
+        self.sweeper = self.collector.make_sweeper(self._alive)
         self.summary = self._counted()
         self.end = self.span.after
 
@@ -185,7 +231,7 @@ class _Work:
         survey.complete(groups)
         collector = self.collector
         known = collector.circumstances([group.name for group in groups if group.name]) if groups else {}
-        decider = Decider(archive=collector.archive, index_is_complete=collector.index_is_complete, pace=collector.pace)
+        decider = collector.make_decider()
         default = Circumstances(policy=collector.policy)
         expected: list[Fate] = []
         for group in groups:

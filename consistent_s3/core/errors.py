@@ -20,6 +20,10 @@ class PolicyError(ConsistentS3Error, ValueError):
     """A setting, or a combination of settings, that would break the promise."""
 
 
+class CommentTooLongError(ConsistentS3Error, ValueError):
+    """A comment that does not fit beside a version; nothing a person wrote is cut in silence."""
+
+
 class VersionNotFoundError(ConsistentS3Error, FileNotFoundError):
     """The name has no such version: never written, deleted, or already collected."""
 
@@ -74,6 +78,21 @@ class IndexUnavailableError(ConsistentS3Error, ConnectionError):
     """The index gave no answer."""
 
 
+class UnserializableError(ConsistentS3Error, TypeError, ValueError):
+    """A value that the serializer of a document cannot write; nothing was sent."""
+
+
+class CorruptDocumentError(ConsistentS3Error, ValueError):
+    """The bytes of a document are no value that its serializer can read."""
+
+    def __init__(self, message: str, *, name: str = "", number: int = 0) -> None:
+        super().__init__(message)
+        self.name = name
+        """The logical name."""
+        self.number = number
+        """The number of the version."""
+
+
 class UploadTooSlowError(ConsistentS3Error):
     """A body was not published in the time that `grace` allows: the collector may have taken it for garbage."""
 
@@ -88,6 +107,10 @@ class BucketMissingError(StoreError):
 
 class AccessDeniedError(StoreError, PermissionError):
     """The credentials do not allow the request."""
+
+
+class ObjectArchivedError(StoreError):
+    """An object in a storage class that cannot be read at once."""
 
 
 class UnreachableError(StoreError, ConnectionError):

@@ -9,9 +9,10 @@
 4. Unknown, of the PUT or of the index: an error of its own, and nothing is cleaned up.
 
 An index that may forget (Redis) learns from the listing again, and may so commit an attempt in its writer's stead. So
-writers take turns there before they put anything, and an attempt is thrown away only where a version with a greater
-number was accepted, so that no listing can bring it back. Whatever else was put and not accepted stays, and its outcome
-is unknown: also after a PUT that was repeated, since the attempt without an answer may land after the deletion.
+writers take turns there before they put anything, with numbers that the index draws by one clock, and an attempt is
+thrown away only where a version with a greater number was accepted, so that no listing can bring it back. Whatever else
+was put and not accepted stays, and its outcome is unknown: also after a PUT that was repeated, since the attempt
+without an answer may land after the deletion.
 
 A writer that stalled cannot do harm: an index that moved on refuses it. What it put may wait for its commit until it is
 nearly as old as `grace`; with an index that may forget, after `write_deadline` only if it still is its turn.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
+from consistent_s3.core.claiming import NumberStaleError
 from consistent_s3.core.errors import (
     IndexUnavailableError,
     NumberTakenError,
@@ -34,14 +36,10 @@ from consistent_s3.core.protocol import (
     Committer,
     Draft,
     Learned,
-    NumberStaleError,
     new_version,
 )
 from consistent_s3.core.seams import CommittingIndex, ForgetfulIndex
 from consistent_s3.core.versions import Version
-
-SPREAD = 1_000_000
-"""Up to how far above the newest a number is drawn by a clock that is behind it: a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +63,10 @@ class IndexCommitter(Committer):
 
     def _create(self, name: str, draft: Draft, write_id: str, learned: Learned) -> Version:
         write_id = self.new_write_id()
-        number = next_number(learned.number, numbering=self.numbering, now=self.clock.now())
         if not isinstance(self.index, ForgetfulIndex):
+            number = next_number(learned.number, numbering=self.numbering, now=self.clock.now())
             return self._put_and_advance(name, number, draft, write_id, learned)
-        if number == learned.number + 1:  # our clock is slow, and another slow one must not draw the same
-            number += self.chance.randrange(SPREAD)
-        number = self.index.take_turn(name, after=learned.number, number=number, write_id=write_id)
+        number = self.index.take_turn(name, after=learned.number, write_id=write_id)
         try:
             return self._put_and_advance(name, number, draft, write_id, learned)
         except Exception:
@@ -106,8 +102,8 @@ class IndexCommitter(Committer):
             return now <= learned.at + (self.timing.grace - SIGNATURE_VALIDITY).total_seconds()
         number, write_id = version.number, version.details.write_id
         try:
-            return self.index.take_turn(version.name, after=learned.number, number=number, write_id=write_id) == number
-        except (NumberTakenError, IndexUnavailableError):
+            return self.index.renew_turn(version.name, after=learned.number, number=number, write_id=write_id)
+        except IndexUnavailableError:
             return False
 
     def _discard(self, version: Version, write_id: str, learned: Learned, *, repeated: bool) -> None:

@@ -19,6 +19,7 @@ For the name `invoices/7/report.pdf` under the location `media`:
    tells a listing which names to look at; a hint alone deletes nothing. Each deletion has a hint of its own: the
    collector that removes an old one cannot hit the one that a deletion has just written.
 6. What is added to a name is made of letters, digits, `-`, `.` and the `/`. The key ends in the name's extension.
+7. `media/.-v-streams/` is the event store's, and `media/.-v-selftest` that of `selftest`: no name has keys there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from consistent_s3.core.numbers import MAX_NUMBER, from_digits, to_digits
 
 MAX_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+STREAMS = f"{MARKER}-streams"
+"""The directory of streams of events: one that no name can be in."""
 
 _VERSIONS = "/"
 _BODIES = "-body/"
@@ -115,6 +119,15 @@ class Layout:
         """Return whether a key is that of a self-test, of this location or of one inside it."""
         return key.startswith(self.root) and key.rpartition("/")[2] == f"{MARKER}-selftest"
 
+    @property
+    def streams_prefix(self) -> str:
+        """Return the prefix of the event store of this location, without the slash at its end."""
+        return f"{self.root}{STREAMS}"
+
+    def is_of_streams(self, key: str) -> bool:
+        """Return whether a key is in the event store of this location, or of one inside it."""
+        return key.startswith(self.root) and STREAMS in key.removeprefix(self.root).split("/")[:-1]
+
     def plain_key(self, name: str) -> str:
         """Return a key that no version of any name ever has."""
         return f"{self.root}{name}"
@@ -151,6 +164,8 @@ class Entry(Enum):
     """Its large bodies, which say nothing of whether it exists."""
     HINTS = "hints"
     """It may be deleted."""
+    STREAMS = "streams"
+    """Streams of events: no name."""
 
 
 _FOLDED = {
@@ -162,6 +177,8 @@ _FOLDED = {
 
 def entry(folded: str) -> tuple[str, Entry]:
     """Return the last segment of the name that a folded prefix stands for, and what was folded."""
+    if folded.rstrip("/").rpartition("/")[2] == STREAMS:
+        return STREAMS, Entry.STREAMS
     for ending, kind in _FOLDED.items():
         segment = folded.removesuffix(ending).rpartition("/")[2]
         if folded.endswith(ending) and segment:

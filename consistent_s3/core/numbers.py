@@ -32,6 +32,14 @@ def next_number(newest: int, *, numbering: Numbering, now: datetime) -> int:
     return max(newest + 1, (now - _EPOCH) // timedelta(microseconds=1))
 
 
+def read_number(text: str) -> int | None:
+    """Return the number that somebody wrote, 0 included; `None` for what is no number, or too great for one."""
+    if len(text) > _DIGITS or not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text)
+    return number if number <= MAX_NUMBER else None
+
+
 def to_digits(number: int) -> str:
     """Return the nines' complement of a number, 19 digits: greater numbers sort first.
 

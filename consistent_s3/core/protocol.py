@@ -3,16 +3,8 @@
 The rules, in the order of a write (listing index, sequence numbering):
 
 1. Learn the newest number n: one LIST. Compare it with what the writer expects.
-2. PUT key(n+1) with `If-None-Match: *` and a fresh write id in its metadata. The number may be used until
-   `write_deadline` after it was learned, by the monotonic clock; then go to 1.
-3. The answer is one of three, and never guessed:
-   - a 2xx: committed;
-   - 304, 409, 412: tripped. Somebody's object may be there, or our own, written by an attempt whose answer was lost;
-   - a refusal (403, 404, 501 ...) of the only attempt: raised as it is;
-   - anything else: the PUT may have been applied, or may be applied later.
-4. In both latter cases the object itself tells. Our write id: committed. Another's: conflict, for good, since keys are
-   immutable. None there: the same PUT again (same number, same write id, so it cannot count twice). No answer, or time
-   is up or the PUT refused while an earlier attempt may still land: the outcome is unknown, an error of its own.
+2. to 4. PUT key(n+1) with `If-None-Match: *` and a fresh write id in its metadata, within `write_deadline` after n was
+   learned, and settle its answer: see `claiming`. A number that was too old before it was sent: go to 1.
 5. After a conflict, go to 1 for as long as `patience`; a writer that expects a number is told instead.
 6. A pointer to a large body is sent only until `usable_until`: later the collector may take the body for garbage.
 
@@ -29,16 +21,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from enum import Enum
 from typing import BinaryIO
 
+from consistent_s3.core.claiming import Claim, Claimer, NumberStaleError, contend, new_write_id, put_may_land
 from consistent_s3.core.errors import (
     AlreadyExistsError,
     AnswerLostError,
     ConflictError,
     DeadlinePassedError,
-    KeyMissingError,
-    NumberTakenError,
     OutcomeUnknownError,
     PolicyError,
     PreconditionTrippedError,
@@ -48,7 +38,7 @@ from consistent_s3.core.errors import (
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering, next_number
 from consistent_s3.core.seams import Attributes, Clock, Index, ObjectStore, PutMode, PutReceipt
-from consistent_s3.core.versions import Details, KnownDetails, Version, from_head, merge_metadata, to_metadata
+from consistent_s3.core.versions import Details, KnownDetails, Version, merge_metadata, to_metadata
 
 SIGNATURE_VALIDITY = timedelta(minutes=15)
 """How long after its signing S3 still accepts a request.
@@ -81,6 +71,11 @@ class Timing:
                 "valid). Raise grace or lower write_deadline."
             )
 
+    @property
+    def rewritable(self) -> timedelta:
+        """Return how long after a listing a key that was free in it cannot have been used, superseded and collected."""
+        return self.grace - SIGNATURE_VALIDITY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -101,12 +96,6 @@ UNWRITTEN = -1
 """Expects that a name has no version and no history: not even a tombstone."""
 
 
-class _Verdict(Enum):
-    OURS = "ours"
-    ANOTHERS = "another's"
-    ABSENT = "absent"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """The newest version as a writer saw it, and when by the monotonic clock."""
@@ -123,14 +112,6 @@ class Learned:
     def current(self) -> int:
         """Return the current number; 0 if there is none, or it is deleted."""
         return self.newest.number if self.newest and not self.newest.tombstone else 0
-
-
-class NumberStaleError(Exception):
-    """The number was learned too long ago, and nothing was sent with it."""
-
-
-STALLS = 5
-"""How often a number may be learned in vain, since it was too old before it could be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +136,7 @@ class Committer:
 
     def new_write_id(self) -> str:
         """Return 24 hexadecimal digits that nobody else has drawn."""
-        return f"{self.chance.getrandbits(96):024x}"
+        return new_write_id(self.chance)
 
     def commit(
         self,
@@ -163,12 +144,14 @@ class Committer:
         draft: Draft,
         *,
         expected: int | None = None,
+        learned: Learned | None = None,
         skip: Callable[[Version | None], bool] | None = None,
         before_put: Callable[[], object] | None = None,
     ) -> Version | None:
         """Write a draft as the next version of a valid name.
 
-        `expected` is the number that must be newest, 0 for "no current version", `UNWRITTEN` for "no history". `skip`
+        `expected` is the number that must be newest, 0 for "no current version", `UNWRITTEN` for "no history".
+        `learned` is what the writer has learned itself: the first attempt goes on from there and asks nobody. `skip`
         looks at the newest version and may call the write off, in which case `None` is returned. `before_put` runs
         after a number was learned and before anything is sent.
 
@@ -182,42 +165,34 @@ class Committer:
                 "With numbering 'clock' nobody can be told that another writer was first."
             )
         write_id = self.new_write_id()
-        give_up = self.clock.monotonic() + self.timing.patience.total_seconds()
-        pause = 0.002
-        stalls = tries = 0
-        while True:
-            learned_at = self.clock.monotonic()
-            learned = Learned(newest=self._learn(name, again=tries > 0), at=learned_at)
-            tries += 1
+        tries = 0
+
+        def attempt() -> Version | None:
+            nonlocal learned, tries
+            # What is compared must be what others have committed, also where a transaction reads from a snapshot.
+            again, learned_at, tries = tries > 0 or expected is not None, self.clock.monotonic(), tries + 1
+            if learned is None or tries > 1:
+                learned = Learned(newest=self._learn(name, again=again), at=learned_at)
             self._check_expected(name, expected, learned)
             if skip is not None and skip(learned.newest):
                 return None
             self._check_usable(name, draft)
             if before_put is not None:
                 before_put()
-            try:
-                return self._create(name, draft, write_id, learned)
-            except NumberStaleError:
-                stalls += 1
-                if stalls == STALLS:
-                    raise DeadlinePassedError(
-                        f"{name!r} was not written: {STALLS} times more than {self.timing.write_deadline} passed "
-                        "between learning its newest number and sending the next. Find what holds this process up."
-                    ) from None
-                give_up = self.clock.monotonic() + self.timing.patience.total_seconds()
-            except NumberTakenError:
-                if self.clock.monotonic() > give_up:
-                    raise ConflictError(
-                        f"Other writers were first at every attempt to write {name!r} for {self.timing.patience}. "
-                        "Try again later, or write less often.",
-                        name=name,
-                        actual=learned.current,
-                    ) from None
-            self.clock.sleep(pause * (0.5 + self.chance.random()))
-            pause = min(pause * 1.5, 0.25)
+            return self._create(name, draft, write_id, learned)
+
+        def beaten() -> ConflictError:
+            return ConflictError(
+                f"Other writers were first at every attempt to write {name!r} for {self.timing.patience}. "
+                "Try again later, or write less often.",
+                name=name,
+                actual=learned.current if learned else 0,
+            )
+
+        return contend(attempt, name=name, timing=self.timing, clock=self.clock, chance=self.chance, beaten=beaten)
 
     def _learn(self, name: str, *, again: bool) -> Version | None:
-        """Return the newest version; `again` after another writer was first."""
+        """Return the newest version; `again` after another writer was first, or where that is what is asked."""
         return self.index.newest(name)
 
     def _check_expected(self, name: str, expected: int | None, learned: Learned) -> None:
@@ -280,30 +255,15 @@ class Committer:
         self, key: str, draft: Draft, attributes: Attributes, learned: Learned, *, number: int, write_id: str
     ) -> PutReceipt:
         """Put under a key that others may reach for; rules 2 to 4."""
-        deadline = self._deadline(draft, learned)
-        may_land = False
-        pause = 0.05
-        while True:
-            try:
-                return self.store.put(key, draft.file, mode=PutMode.CREATE, attributes=attributes, deadline=deadline)
-            except StoreError as error:
-                may_land = may_land or _may_land(error)
-                if isinstance(error, DeadlinePassedError) and not may_land:
-                    raise NumberStaleError from error
-                if not (may_land or isinstance(error, PreconditionTrippedError)):
-                    raise
-                problem = error
-            verdict, receipt = self._whose(key, write_id, number)
-            if receipt is not None:
-                return receipt
-            if verdict is _Verdict.ANOTHERS:
-                raise NumberTakenError
-            if not isinstance(problem, PreconditionTrippedError | AnswerLostError):
-                raise self._unknown(key, number, write_id) from problem
-            # Absent proves that nothing landed only as long as what had landed could not be collected yet.
-            may_land = may_land or self.clock.monotonic() - learned.at >= self.timing.grace.total_seconds()
-            self.clock.sleep(pause * (0.5 + self.chance.random()))
-            pause = min(pause * 2, 2.0)
+        claimer = Claimer(store=self.store, clock=self.clock, chance=self.chance, grace=self.timing.grace)
+        claim = Claim(
+            key=key,
+            write_id=write_id,
+            learned_at=learned.at,
+            deadline=self._deadline(draft, learned),
+            unknown=lambda: self._unknown(key, number, write_id),
+        )
+        return claimer.take(claim, draft.file, attributes)
 
     def _create_unique(
         self, key: str, draft: Draft, attributes: Attributes, learned: Learned, *, number: int, write_id: str
@@ -319,7 +279,7 @@ class Committer:
                 )
                 return replace(receipt, repeated=receipt.repeated or may_land)
             except StoreError as error:
-                may_land = may_land or _may_land(error)
+                may_land = may_land or put_may_land(error)
                 if isinstance(error, DeadlinePassedError) and not may_land:
                     raise NumberStaleError from error
                 if not isinstance(error, PreconditionTrippedError | AnswerLostError):
@@ -341,17 +301,6 @@ class Committer:
                 f"{self.timing.grace - SIGNATURE_VALIDITY}, which is what grace leaves of itself for a request on its "
                 "way: its bytes may soon count as garbage. Nothing was published. Raise grace, or send the file faster."
             )
-
-    def _whose(self, key: str, write_id: str, number: int) -> tuple[_Verdict, PutReceipt | None]:
-        try:
-            head = self.store.head(key)
-        except KeyMissingError:
-            return _Verdict.ABSENT, None
-        except StoreError as error:
-            raise self._unknown(key, number, write_id) from error
-        if from_head(head).write_id == write_id:
-            return _Verdict.OURS, PutReceipt(etag=head.info.etag, modified=head.info.modified)
-        return _Verdict.ANOTHERS, None
 
     def _check_not_overtaken(self, name: str, number: int, write_id: str, learned: Learned) -> None:
         """After a PUT that took as long as `grace`: the number may have been used and collected meanwhile."""
@@ -389,10 +338,3 @@ def new_version(name: str, number: int, key: str, draft: Draft, details: Details
         tombstone=details.tombstone,
         source=KnownDetails(details),
     )
-
-
-def _may_land(error: StoreError) -> bool:
-    """Return whether a put that failed may have been applied, or may be applied later."""
-    if isinstance(error, PreconditionTrippedError | DeadlinePassedError):
-        return error.sent_before
-    return isinstance(error, AnswerLostError)

@@ -6,7 +6,7 @@ What an answer means is in one table, `_translate`; signing, retries, parts and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
@@ -32,6 +32,7 @@ from consistent_s3.core.errors import (
     BucketMissingError,
     DeadlinePassedError,
     KeyMissingError,
+    ObjectArchivedError,
     PreconditionTrippedError,
     StoreError,
     UnreachableError,
@@ -137,17 +138,20 @@ class S3Download:
 class S3ObjectStore:
     """One bucket of an S3-compatible server.
 
-    Guarantees those of `ObjectStore` as far as the server does. Safe in many threads, as its client is.
+    Guarantees those of `ObjectStore` as far as the server does. Safe in many threads, as its client is; in forked
+    processes, if `client` is a function.
     """
 
-    client: S3Client = field(repr=False)
+    client: S3Client | Callable[[], S3Client] = field(repr=False)
+    """A client; or what returns that of the process that asks, with its deadlines watched, as `clients` does."""
     bucket: str
     read_parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Sent with each GET and HEAD; only those in `READ_PARAMETERS`."""
     clock: Clock = field(default_factory=SystemClock, repr=False)
 
     def __post_init__(self) -> None:
-        watch_deadlines(self.client)
+        if not callable(self.client):
+            watch_deadlines(self.client)
 
     def put(
         self, key: str, body: BinaryIO, *, mode: PutMode, attributes: Attributes, deadline: float | None = None
@@ -157,7 +161,7 @@ class S3ObjectStore:
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if mode is PutMode.CREATE else {}
         with _put(deadline, self.clock) as put:
             try:
-                answer = self.client.put_object(
+                answer = self._own.put_object(
                     Bucket=self.bucket, Key=key, Body=body, **condition, **dialect.arguments(attributes)
                 )
             except _TooLateError as error:
@@ -174,7 +178,7 @@ class S3ObjectStore:
             {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         )
         try:
-            answer = self.client.get_object(Bucket=self.bucket, Key=key, **span, **self.read_parameters)
+            answer = self._own.get_object(Bucket=self.bucket, Key=key, **span, **self.read_parameters)
         except FAILURES as error:
             self._translate(error, f"read {key!r}")
         size = answer["ContentLength"]
@@ -185,7 +189,7 @@ class S3ObjectStore:
     def head(self, key: str) -> ObjectHead:
         """Send one HeadObject."""
         try:
-            answer = self.client.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
+            answer = self._own.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
         except FAILURES as error:
             self._translate(error, f"look at {key!r}")
         return dialect.head(key, answer, answer["ContentLength"])
@@ -202,7 +206,7 @@ class S3ObjectStore:
         elif start_after:
             options["StartAfter"] = start_after
         try:
-            answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **options)
+            answer = self._own.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **options)
         except FAILURES as error:
             self._translate(error, f"list {prefix!r}")
         return ListPage(
@@ -224,7 +228,7 @@ class S3ObjectStore:
         if not keys:
             return ()
         try:
-            answer = self.client.delete_objects(
+            answer = self._own.delete_objects(
                 Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
             )
         except FAILURES as error:
@@ -237,7 +241,7 @@ class S3ObjectStore:
     def begin_upload(self, key: str, *, attributes: Attributes) -> str:
         """Send one CreateMultipartUpload."""
         try:
-            answer = self.client.create_multipart_upload(Bucket=self.bucket, Key=key, **dialect.arguments(attributes))
+            answer = self._own.create_multipart_upload(Bucket=self.bucket, Key=key, **dialect.arguments(attributes))
         except FAILURES as error:
             self._translate(error, f"begin to upload {key!r}")
         return answer["UploadId"]
@@ -245,7 +249,7 @@ class S3ObjectStore:
     def put_part(self, key: str, upload_id: str, number: int, data: bytes) -> str:
         """Send one UploadPart; boto3 repeats it where the connection breaks."""
         try:
-            answer = self.client.upload_part(
+            answer = self._own.upload_part(
                 Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data, **self._part_parameters
             )
         except FAILURES as error:
@@ -256,7 +260,7 @@ class S3ObjectStore:
         """Send one CompleteMultipartUpload; `NoSuchUpload` may be our own earlier success, so it is no answer."""
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
         try:
-            answer = self.client.complete_multipart_upload(
+            answer = self._own.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=key,
                 UploadId=upload_id,
@@ -273,7 +277,7 @@ class S3ObjectStore:
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Send one AbortMultipartUpload."""
         try:
-            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+            self._own.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
         except ClientError as error:
             if _code(error) != "NoSuchUpload":
                 self._translate(error, f"abort the upload of {key!r}")
@@ -283,14 +287,14 @@ class S3ObjectStore:
     def keeps_deleted(self) -> bool:
         """Return whether the bucket's own versioning keeps what is deleted; false where nobody may say."""
         try:
-            return self.client.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled"
+            return self._own.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled"
         except FAILURES:
             return False
 
     def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
         """Send one ListMultipartUploads for every 1,000 uploads."""
         try:
-            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+            pages = self._own.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
                 for upload in page.get("Uploads", ()):
                     yield UnfinishedUpload(key=upload["Key"], upload_id=upload["UploadId"], begun=upload["Initiated"])
@@ -300,9 +304,9 @@ class S3ObjectStore:
     def move(self, key: str, storage_class: str, *, metadata: Mapping[str, str]) -> PutReceipt:
         """Send one HeadObject and one CopyObject, or a multipart copy of what is larger than one copy may be."""
         try:
-            head = self.client.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
+            head = self._own.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
             kept = {name: head[name] for name in _KEPT_BY_A_COPY if head.get(name)}  # type: ignore[literal-required]
-            self.client.copy(
+            self._own.copy(
                 {"Bucket": self.bucket, "Key": key},
                 self.bucket,
                 key,
@@ -314,10 +318,15 @@ class S3ObjectStore:
                     "StorageClass": storage_class,
                 },
             )
-            answer = self.client.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
+            answer = self._own.head_object(Bucket=self.bucket, Key=key, **self.read_parameters)
         except FAILURES as error:
             self._translate(error, f"move {key!r} to {storage_class}")
         return PutReceipt(etag=answer["ETag"].strip('"'), modified=answer["LastModified"])
+
+    @property
+    def _own(self) -> S3Client:
+        """Return the client of this process."""
+        return self.client() if callable(self.client) else self.client
 
     @property
     def _part_parameters(self) -> dict[str, Any]:
@@ -334,19 +343,19 @@ class S3ObjectStore:
 
     def _meaning(self, error: Exception, what: str, *, lost: type[StoreError]) -> StoreError:
         """Return what an answer means. The one table of status codes."""
-        where = f"bucket {self.bucket!r} at {self.client.meta.endpoint_url}"
+        where = f"bucket {self.bucket!r} at {self._own.meta.endpoint_url}"
         if not isinstance(error, ClientError):
-            if isinstance(error, NoCredentialsError):
-                return AccessDeniedError(f"Cannot {what} in {where}: no credentials were found.")
-            if isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError):
-                return lost(f"Cannot {what} in {where}: {error}")
-            return StoreError(f"Cannot {what} in {where}: {error}")
+            return _without_answer(error, f"Cannot {what} in {where}", lost=lost)
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         code = _code(error)
         if code == "NoSuchBucket":
             return BucketMissingError(f"Cannot {what}: there is no {where}. Create it, or correct bucket_name.")
         if status in {304, 409, 412}:
             return PreconditionTrippedError(f"The precondition to {what} in {where} did not hold: {code}.")
+        if code == "InvalidObjectState":
+            return ObjectArchivedError(
+                f"Cannot {what} in {where}: it is archived. Restore it in S3 first, which takes hours."
+            )
         if status in {401, 403}:
             return AccessDeniedError(
                 f"Cannot {what} in {where}: {code}. Check the credentials and the bucket's policy."
@@ -361,6 +370,14 @@ class S3ObjectStore:
         if status >= 500 or status in {408, 429}:
             return lost(f"Cannot {what} in {where}: {status} {code}.")
         return StoreError(f"Cannot {what} in {where}: {status} {code}: {error}")
+
+
+def _without_answer(error: Exception, cannot: str, *, lost: type[StoreError]) -> StoreError:
+    if isinstance(error, NoCredentialsError):
+        return AccessDeniedError(f"{cannot}: no credentials were found.")
+    if isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError):
+        return lost(f"{cannot}: {error}")
+    return StoreError(f"{cannot}: {error}")
 
 
 def _code(error: ClientError) -> str:

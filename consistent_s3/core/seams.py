@@ -310,18 +310,25 @@ class ForgetfulIndex(CommittingIndex, Protocol):
     """A `CommittingIndex` that may forget, and then learns from the bucket's listing what was the newest.
 
     So whatever object is listed above the newest may become a version, also one whose writer is still on its way. What
-    was refused must therefore never lie above what was accepted: writers of one name take turns, and an attempt is
-    thrown away only when a version with a greater number was accepted.
+    was refused must therefore never lie above what was accepted: writers of one name take turns, with numbers that
+    grow, and an attempt is thrown away only when a version with a greater number was accepted.
     """
 
     strong_listing: bool
     """Whether what the listing does not show is not there."""
 
-    def take_turn(self, name: str, *, after: int, number: int, write_id: str) -> int:
-        """Begin the turn of a write that saw the number `after`, for a few seconds; return its number, or a greater.
+    def take_turn(self, name: str, *, after: int, write_id: str) -> int:
+        """Begin the turn of a write that saw the number `after`, for a few seconds; return the number to write.
+
+        It is greater than that of every turn before, also of those that are forgotten: so it is drawn by one clock,
+        that of the index, and not by those of the writers.
 
         Raises: `NumberTakenError` if it is another's turn, or `after` is not the newest.
         """
+        ...
+
+    def renew_turn(self, name: str, *, after: int, number: int, write_id: str) -> bool:
+        """Begin a turn anew with the number it has; return whether no other was begun and nothing forgotten since."""
         ...
 
     def end_turn(self, name: str, write_id: str) -> None:

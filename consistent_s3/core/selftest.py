@@ -48,6 +48,8 @@ class SelfTesting:
     """What names the bucket among all that this process uses."""
     key: str
     """Of an object of no bytes that is kept; no version has it."""
+    cure: str = "Set index to 'database', or numbering to 'clock', and see `manage.py consistent_s3 probe`."
+    """What to do where preconditions are ignored."""
 
     def put(
         self, key: str, body: BinaryIO, *, mode: PutMode, attributes: Attributes, deadline: float | None = None
@@ -108,8 +110,7 @@ class SelfTesting:
             return
         raise PreconditionsIgnoredError(
             f"Nothing was written: the store ignores preconditions. It created {self.key!r} twice, so of two "
-            "writers one would overwrite the other in silence. Set index to 'database', or numbering to 'clock', "
-            "and see `manage.py consistent_s3 probe`."
+            f"writers one would overwrite the other in silence. {self.cure}"
         )
 
     def _create(self, attributes: Attributes, deadline: float | None) -> None:

@@ -224,6 +224,14 @@ MODES = (
 """What each mode rests on: the one table that allows and refuses. The first safe one is what is advised."""
 
 
+EVENT_STORE = Mode(
+    name="event store",
+    options={},
+    rests_on=_LISTS_AT_ONCE | {CREATE, RACE, READ_NEW, READ_AFTER_ABSENCE},
+)
+"""What streams of events rest on: the same as the listing index with sequence numbering."""
+
+
 def mode_of(options: Mapping[str, object]) -> Mode | None:
     """Return the mode that a storage's options choose; `None` if the table does not know it."""
     return next((mode for mode in MODES if mode.options.items() <= options.items()), None)

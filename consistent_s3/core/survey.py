@@ -7,7 +7,7 @@ It is done in one pass: memory holds the objects of one name, and one page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -18,10 +18,12 @@ from consistent_s3.core.lineage import FORGOTTEN, Lineage, Link, sort_out
 from consistent_s3.core.names import MARKER
 from consistent_s3.core.pace import Pace
 from consistent_s3.core.seams import (
+    Clock,
     CommittingIndex,
     EnumeratingIndex,
     ForgetfulIndex,
     ObjectInfo,
+    ObjectStore,
 )
 from consistent_s3.core.span import Span
 from consistent_s3.core.versions import Version
@@ -110,6 +112,25 @@ class Survey(Protocol):
         ...
 
 
+def listed(
+    store: ObjectStore, root: str, span: Span, *, clock: Clock, pace: Pace, alive: Callable[[], object]
+) -> Iterator[tuple[datetime, ObjectInfo]]:
+    """Yield what is listed under a prefix in a span, each with a moment before it was listed."""
+    token, until = "", span.until.encode()
+    while True:
+        seen = clock.now()
+        pace.wait()
+        page = store.list(root, start_after=span.after, token=token)
+        alive()
+        for info in page.objects:
+            if until and info.key.encode() > until:
+                return
+            yield seen, info
+        token = page.token
+        if not token:
+            return
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingSurvey:
     """Asks the bucket: one LIST for a thousand keys. All keys of a name are neighbours. Its places are keys."""
@@ -122,7 +143,7 @@ class ListingSurvey:
     def groups(self, span: Span) -> Iterator[Group]:
         """Yield what is listed of each name; and what belongs to none, in groups without a name."""
         layout, group, end = self.archive.layout, None, b""
-        for seen, info in self._objects(span):
+        for seen, info in self._listed(span):
             parsed = layout.parse(info.key)
             if parsed is None:
                 key = info.key.encode()
@@ -144,20 +165,20 @@ class ListingSurvey:
         if group is not None:
             yield group
 
-    def _objects(self, span: Span) -> Iterator[tuple[datetime, ObjectInfo]]:
-        """Yield what is listed in a span, each with a moment before it was listed."""
-        token, until = "", span.until.encode()
-        while True:
-            seen = self.archive.clock.now()
-            self.pace.wait()
-            page = self.archive.store.list(self.archive.layout.root, start_after=span.after, token=token)
-            self.alive()
-            for info in page.objects:
-                if until and info.key.encode() > until:
-                    return
+    def _listed(self, span: Span) -> Iterator[tuple[datetime, ObjectInfo]]:
+        """Yield what is listed in a span, but jump over this location's streams of events: they may be very many."""
+        archive = self.archive
+        streams = f"{archive.layout.streams_prefix}/"
+        for begin in (span, replace(span, after=f"{streams[:-1]}0")):  # "0" follows "/"
+            jumps = False
+            for seen, info in listed(
+                archive.store, archive.layout.root, begin, clock=archive.clock, pace=self.pace, alive=self.alive
+            ):
+                jumps = info.key.startswith(streams)
+                if jumps:
+                    break
                 yield seen, info
-            token = page.token
-            if not token:
+            if not jumps:
                 return
 
     def complete(self, groups: Sequence[Group]) -> None:

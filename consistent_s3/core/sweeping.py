@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,7 @@ from consistent_s3.core.errors import KeyMissingError, StoreError, UnreachableEr
 from consistent_s3.core.fates import Fate, Summary
 from consistent_s3.core.pace import Pace
 from consistent_s3.core.retention import Circumstances, Reason
-from consistent_s3.core.seams import DELETE_BATCH, CommittingIndex, DeleteFailure, EnumeratingIndex
+from consistent_s3.core.seams import DELETE_BATCH, CommittingIndex, DeleteFailure, EnumeratingIndex, ObjectStore
 from consistent_s3.core.versions import Version
 
 Lookup = Callable[[Sequence[str]], Mapping[str, Circumstances]]
@@ -24,14 +25,21 @@ Lookup = Callable[[Sequence[str]], Mapping[str, Circumstances]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweeper:
+class BatchSweeper(ABC):
     """Carries out one batch after the other."""
 
-    archive: Archive
     circumstances: Lookup
     pace: Pace = field(default_factory=Pace)
     alive: Callable[[], object] = lambda: None
     """Hears that the work goes on."""
+
+    @abstractmethod
+    def _looked_up_again(self, batch: Sequence[Fate]) -> dict[str, Reason]:
+        """Return the keys of a batch that stay after all, and why."""
+
+    @abstractmethod
+    def _delete(self, going: Sequence[Fate]) -> dict[str, DeleteFailure]:
+        """Delete what goes, and return what the store kept, by key."""
 
     def carry_out(self, batch: Sequence[Fate], counts: Iterable[Summary]) -> list[Fate]:
         """Do it, and return each fate as it turned out.
@@ -41,20 +49,8 @@ class Sweeper:
         return list(self._really(batch, counts))
 
     def _really(self, batch: Sequence[Fate], counts: Iterable[Summary]) -> Iterator[Fate]:
-        archive, pace = self.archive, self.pace
         stays = self._looked_up_again(batch)
-        going = [fate for fate in batch if fate.goes and fate.key not in stays]
-        index = archive.index
-        # An index that can list what it knows forgets afterwards, so that what the store keeps locked stays known.
-        if isinstance(index, CommittingIndex) and not isinstance(index, EnumeratingIndex):
-            index.forget(_versions(going))
-        failures: dict[str, DeleteFailure] = {}
-        for begin in range(0, len(going), DELETE_BATCH):
-            pace.wait()
-            failed = archive.store.delete([fate.key for fate in going[begin : begin + DELETE_BATCH]])
-            failures.update({failure.key: failure for failure in failed})
-        if isinstance(index, EnumeratingIndex):
-            index.forget(_versions([fate for fate in going if fate.key not in failures]))
+        failures = self._delete([fate for fate in batch if fate.goes and fate.key not in stays])
         for fate, counted in zip(batch, counts, strict=False):
             failure = failures.get(fate.key)
             if fate.key in stays:
@@ -75,6 +71,35 @@ class Sweeper:
             counted.kept += 1
             counted.reasons[reason] += 1
         return replace(fate, goes=False, storage_class="", reason=reason)
+
+    def _archived(self, fate: Fate, counted: Summary) -> Fate:
+        """Move an object to another storage class, where that is done."""
+        return replace(fate, storage_class="")
+
+    def _delete_from(self, store: ObjectStore, going: Sequence[Fate]) -> dict[str, DeleteFailure]:
+        failures: dict[str, DeleteFailure] = {}
+        for begin in range(0, len(going), DELETE_BATCH):
+            self.pace.wait()
+            failed = store.delete([fate.key for fate in going[begin : begin + DELETE_BATCH]])
+            failures.update({failure.key: failure for failure in failed})
+        return failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeper(BatchSweeper):
+    """Carries out batches on the versions of an archive."""
+
+    archive: Archive
+
+    def _delete(self, going: Sequence[Fate]) -> dict[str, DeleteFailure]:
+        index = self.archive.index
+        # An index that can list what it knows forgets afterwards, so that what the store keeps locked stays known.
+        if isinstance(index, CommittingIndex) and not isinstance(index, EnumeratingIndex):
+            index.forget(_versions(going))
+        failures = self._delete_from(self.archive.store, going)
+        if isinstance(index, EnumeratingIndex):
+            index.forget(_versions([fate for fate in going if fate.key not in failures]))
+        return failures
 
     def _archived(self, fate: Fate, counted: Summary) -> Fate:
         """Move an object to another storage class; one that is gone meanwhile needs none."""

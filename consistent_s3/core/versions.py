@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import quote, unquote
 
+from consistent_s3.core.errors import CommentTooLongError
 from consistent_s3.core.keys import body_beside
 from consistent_s3.core.seams import ObjectHead
 
@@ -177,11 +178,11 @@ def to_metadata(details: Details) -> dict[str, str]:
     Some servers turn `_` in a name into `-`, refuse a value of more than 256 bytes, or re-encode what looks like RFC
     2047; the whole may take 2 KB. The original file name and the author are shortened to fit.
 
-    Raises: `ValueError` for a comment longer than 1,000 encoded bytes. Nothing a person wrote is cut in silence.
+    Raises: `CommentTooLongError` beyond 1,000 encoded bytes. Nothing a person wrote is cut in silence.
     """
     comment = _quote(details.comment)
     if len(comment) > VALUE_BYTES * COMMENT_PARTS:
-        raise ValueError(
+        raise CommentTooLongError(
             f"The comment takes {len(comment)} bytes when encoded; {VALUE_BYTES * COMMENT_PARTS} is the most. "
             "Shorten it."
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
@@ -14,13 +16,16 @@ from consistent_s3.core.errors import ConsistentS3Error
 from consistent_s3.core.numbers import MAX_NUMBER
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.history_admin.pages import FilePages
-from consistent_s3.history_admin.reading import PREVIEW
+from consistent_s3.kinds import PREVIEW
+
+DELETIONS = 20
+"""Versions that are looked through for the one before, should they be deletions."""
 
 
 class ChosenForm(forms.Form):
     """Which two versions are to be compared."""
 
-    old = forms.IntegerField(min_value=1, max_value=MAX_NUMBER)
+    old = forms.IntegerField(min_value=1, max_value=MAX_NUMBER, required=False)
     new = forms.IntegerField(min_value=1, max_value=MAX_NUMBER)
 
 
@@ -30,12 +35,18 @@ class ComparePages(FilePages):
     def versions_compare_view(self, request: HttpRequest, object_id: str, field_name: str) -> HttpResponse:
         """Show what is different in `?old=` and `?new=`; the smaller number is always the older version.
 
-        Without them it is the newest version that has bytes, and the one before.
+        Without `old` it is the one before, and without either the newest version that has bytes and the one before.
         """
         obj, file = self._file(request, object_id, field_name, "download_version")
         form = ChosenForm(request.GET)
-        numbers = sorted(form.cleaned_data.values()) if form.is_valid() else newest_two(file)
+        if not form.is_valid():
+            numbers = newest_two(file)
+        elif form.cleaned_data["old"]:
+            numbers = sorted(form.cleaned_data.values())
+        else:
+            numbers = [*before(file, form.cleaned_data["new"]), form.cleaned_data["new"]]
         if len(numbers) < 2:
+            messages.info(request, _("There is no version before it that could be compared."))
             return HttpResponseRedirect(self._versions_url(field_name, obj))
         old, new = (self._side(file, number) for number in numbers)
         context: dict[str, Any] = {
@@ -45,7 +56,7 @@ class ComparePages(FilePages):
             "old": old,
             "new": new,
             "limit": LIMIT,
-            "may_restore": self.has_restore_version_permission(request, obj),
+            "may_restore": self._may_restore(request, obj, field_name),
         }
         try:
             found = compare(old, new)
@@ -58,6 +69,12 @@ class ComparePages(FilePages):
         version = self._version(file, number)
         opened = partial(file.storage.open, version.name, version=version)
         return Side(version=version, open=cast("Any", opened))
+
+
+def before(file: VersionedFieldFile, number: int) -> list[int]:
+    """Return the number of the version with bytes before another; nothing if there is none."""
+    older = islice(file.history(before=number), DELETIONS)
+    return [version.number for version in older if not version.tombstone][:1]
 
 
 def newest_two(file: VersionedFieldFile) -> list[int]:

@@ -14,7 +14,10 @@ from django.utils.translation import ngettext
 
 from consistent_s3.core.erasing import Erasure
 from consistent_s3.core.errors import ConsistentS3Error
+from consistent_s3.fieldfiles import VersionedFieldFile
+from consistent_s3.history_admin.answering import outside_of_transactions
 from consistent_s3.history_admin.confirming import ConfirmPages
+from consistent_s3.referring import rows_with
 
 NAMED = 20
 """Held versions that a receipt names; the rest is counted."""
@@ -44,12 +47,15 @@ class EraseForm(forms.Form):
 class ErasePages(ConfirmPages):
     """Erases files."""
 
+    @outside_of_transactions
     def versions_erase_view(self, request: HttpRequest, object_id: str, field_name: str) -> HttpResponse:
         """Ask on GET; on POST with the file's name remove all versions that no hold covers."""
         obj, file = self._file(request, object_id, field_name, "erase_versions")
         name = str(file.name)
         form = EraseForm(request.POST or None, name=name)
-        shared = file.field.is_shared(file.instance, name)
+        rows = rows_with(file.storage, name)
+        of_row = isinstance(file, VersionedFieldFile)  # else a stored object is meant, whoever has it
+        shared = of_row and rows > 1
         if request.method == "POST" and form.is_valid() and not shared:
             try:
                 receipt = file.storage.erase(name)
@@ -59,15 +65,7 @@ class ErasePages(ConfirmPages):
             if receipt.failures:
                 messages.warning(request, unfinished(receipt))
             return self._done(request, obj, file, told(receipt))
-        says = [
-            _(
-                "Every version of this file goes at once and for good, also the current one, whatever the retention "
-                "policy says. Nobody can bring it back."
-            ),
-            _("What a hold covers stays. The row stays, too, and will have no file to show."),
-        ]
-        if shared:
-            says = [_("Another row has the same file. It would lose it, so the file cannot be erased here.")]
+        refusal = _("Another row has the same file. It would lose it, so the file cannot be erased here.")
         return self._ask(
             request,
             obj,
@@ -75,10 +73,25 @@ class ErasePages(ConfirmPages):
             form,
             title=_("Erase all versions of “%(name)s”?") % {"name": name},
             page_name=_("Erase"),
-            says=says,
+            says=[refusal] if shared else consequences(0 if of_row else rows),
             button="" if shared else _("Erase for good"),
             warns=True,
         )
+
+
+def consequences(rows: int) -> list[str]:
+    """Return what erasing does, also to some rows that use the file."""
+    says = [
+        _(
+            "Every version of this file goes at once and for good, also the current one, whatever the retention "
+            "policy says. Nobody can bring it back."
+        ),
+        _("What a hold covers stays. The row stays, too, and will have no file to show."),
+    ]
+    if rows:
+        lose = ngettext("%(count)d row uses this file and loses it.", "%(count)d rows use this file and lose it.", rows)
+        says.append(lose % {"count": rows})
+    return says
 
 
 def told(receipt: Erasure) -> str:

@@ -12,11 +12,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from consistent_s3.core.errors import ConsistentS3Error
+from consistent_s3.core.numbers import read_number
 from consistent_s3.core.versions import Details, Version
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.history_admin.finding import FilterForm, Found, Wanted, details_of, find, knows_all
 from consistent_s3.history_admin.holding import HoldPages
 from consistent_s3.history_admin.outlook import Outlook, known, outlooks
+from consistent_s3.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from consistent_s3.models import Hold
@@ -39,6 +41,8 @@ class HistoryRow:
     """The holds in force that cover it."""
     outlook: Outlook | None = None
     """What retention will do with it; `None` where nobody can say."""
+    follows: bool = False
+    """There may be a version before it."""
     growth: int | None = None
     """Bytes more than the version before; `None` where that is not known."""
 
@@ -46,6 +50,16 @@ class HistoryRow:
     def file_name(self) -> str:
         """Return what the file was called, or else the last segment of its name; never a request."""
         return self.details.original_name or self.version.name.rpartition("/")[2]
+
+    @property
+    def kind(self) -> Kind:
+        """Return what kind of file it is, as its name says."""
+        return kind_of(self.file_name)
+
+    @property
+    def shows_picture(self) -> bool:
+        """Return whether it may be shown as a picture."""
+        return not self.version.tombstone and self.kind.shown(self.version.size)
 
 
 class HistoryPages(HoldPages):
@@ -65,7 +79,7 @@ class HistoryPages(HoldPages):
         holds_are_kept = apps.is_installed("consistent_s3")
         may_download = self.has_download_version_permission(request, obj)
         try:
-            context |= self._page(file, wanted, int(before) if before.isascii() and before.isdigit() else None)
+            context |= self._page(file, wanted, read_number(before))
         except ConsistentS3Error as error:
             context["store_error"] = str(error)
         context |= {
@@ -76,9 +90,10 @@ class HistoryPages(HoldPages):
             "query": urlencode(asked),
             "may_download": may_download,
             "may_compare": may_download and len(context["choices"]) > 1,
-            "may_restore": self.has_restore_version_permission(request, obj),
+            "may_restore": self._may_restore(request, obj, field_name),
             "may_hold": holds_are_kept and self.has_hold_version_permission(request, obj),
             "may_release": self.has_release_version_permission(request, obj),
+            "may_delete": self.has_delete_version_permission(request, obj),
             "may_erase": self.has_erase_versions_permission(request, obj),
         }
         return self._respond(request, "versions.html", obj, file, context)
@@ -95,6 +110,7 @@ class HistoryPages(HoldPages):
         newer = shown if whole else self._newer(file, shown)
         to_come = outlooks(storage, said, newer, {version.number for version in shown}, now=storage.archive.clock.now())
         growths = _growths(found) if wanted.anything else {}
+        followed = {version.number for version in (shown if found.next_older else shown[:-1])}
         rows = [
             HistoryRow(
                 version=version,
@@ -103,6 +119,7 @@ class HistoryPages(HoldPages):
                 pinned=version.number in pinned,
                 holds=[hold for hold in holds if hold.number in {None, version.number}],
                 outlook=to_come.get(version.number),
+                follows=version.number > 1 and (not wanted.anything or version.number in followed),
                 growth=growths.get(version.number),
             )
             for version, details in zip(shown, details_of(shown), strict=True)

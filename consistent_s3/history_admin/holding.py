@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.apps import apps
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from consistent_s3.attribution import attribution
 from consistent_s3.core.errors import VersionNotFoundError
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.history_admin.confirming import ConfirmPages
+from consistent_s3.local_times import end_of, today
 
 if TYPE_CHECKING:
     from consistent_s3.models import Hold
@@ -47,7 +46,7 @@ class HoldForm(forms.Form):
     def clean_until(self) -> date | None:
         """Refuse an end that is over."""
         until: date | None = self.cleaned_data["until"]
-        if until is not None and until < timezone.localdate():
+        if until is not None and until < today():
             raise ValidationError(_("This day is over, so nothing would be held."))
         return until
 
@@ -151,9 +150,3 @@ def described(number: int | None, name: str) -> str:
     if number is None:
         return _("all versions of “%(name)s”") % {"name": name}
     return _("version %(number)d of “%(name)s”") % {"number": number, "name": name}
-
-
-def end_of(day: date) -> datetime:
-    """Return the end of a day where the user is."""
-    midnight = datetime.combine(day + timedelta(days=1), time())
-    return timezone.make_aware(midnight) if settings.USE_TZ else midnight

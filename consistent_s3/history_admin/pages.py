@@ -3,71 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-import django
-from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets, quote, unquote
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from consistent_s3.admin_pages import AdminPages
 from consistent_s3.core.errors import KeyMissingError, VersionNotFoundError
 from consistent_s3.core.versions import Version
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.fields import VersionedFileField
-
-if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
-else:
-    AnyModelAdmin = admin.ModelAdmin
-
-TEMPLATES = "admin/consistent_s3/"
+from consistent_s3.history_admin.rights import Right, VersionRights
+from consistent_s3.widgets import Links
 
 
-class FilePages(AnyModelAdmin):
-    """Finds files and answers for their pages.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressed:
+    """Where in the admin a row's pages are."""
 
-    Rights are asked for on the server at every address, each for the very row. A project may override any of them.
-    """
+    opts: Any
+    """Of the model whose admin has the pages: its own, or that of the row in whose form it is an inline."""
+    object_id: str
+    """What stands for the row in the pages' addresses."""
+    row: Any
+    """The row whose change form shows the file."""
+    row_id: str
+    """What stands for that one."""
 
-    # What a project may override
+
+class FilePages(VersionRights, AdminPages):
+    """Finds files and answers for their pages."""
 
     def versions_author(self, request: HttpRequest) -> str:
-        """Return the name under which a user's versions are kept."""
+        """Return the name under which a user's versions are kept; a project may override it."""
         return request.user.get_username()
-
-    def has_history_permission(self, request: HttpRequest, obj: Any) -> bool:
-        """Return whether a user may see which versions there are; by default who may see the row."""
-        return self.has_view_or_change_permission(request, obj)
-
-    def has_download_version_permission(self, request: HttpRequest, obj: Any) -> bool:
-        """Return whether a user may read versions: download, compare and look at them; by default who may see them."""
-        return self.has_history_permission(request, obj)
-
-    def has_restore_version_permission(self, request: HttpRequest, obj: Any) -> bool:
-        """Return whether a user may restore versions, also as a copy; by default who may change the row."""
-        return self.has_change_permission(request, obj)
-
-    def has_hold_version_permission(self, request: HttpRequest, obj: Any) -> bool:
-        """Return whether a user may place holds; by default who may change the row and add holds."""
-        return self.has_change_permission(request, obj) and request.user.has_perm("consistent_s3.add_hold")
-
-    def has_release_version_permission(self, request: HttpRequest, obj: Any) -> bool:
-        """Return whether a user may release holds; by default who may change the row, and holds."""
-        return self.has_change_permission(request, obj) and request.user.has_perm("consistent_s3.change_hold")
-
-    def has_erase_versions_permission(self, request: HttpRequest, obj: Any) -> bool:
-        """Return whether a user may erase all versions; by default who may delete the row, and stored objects."""
-        return self.has_delete_permission(request, obj) and request.user.has_perm("consistent_s3.delete_storedobject")
 
     # Which file
 
     def _file(
-        self, request: HttpRequest, object_id: str, field_name: str, *rights: str
+        self, request: HttpRequest, object_id: str, field_name: str, *rights: Right
     ) -> tuple[Any, VersionedFieldFile]:
         """Return a row and its file, for a user who may see its history, and has further rights to it.
 
@@ -85,13 +64,12 @@ class FilePages(AnyModelAdmin):
             raise Http404(_("There is no such file.")) from error
         if field not in self._shown_fields(request, obj):
             raise Http404(_("There is no such file."))
+        if "restore_version" in rights and not self._may_restore(request, obj, field_name):
+            raise PermissionDenied
         file = getattr(obj, field_name)
         if not file:
             raise Http404(_("There is no such file."))
         return obj, file
-
-    def _may(self, request: HttpRequest, obj: Any, right: str) -> bool:
-        return bool(getattr(self, f"has_{right}_permission")(request, obj))
 
     def _shown_fields(self, request: HttpRequest, obj: Any) -> Sequence[VersionedFileField]:
         names = flatten_fieldsets(self.get_fieldsets(request, obj))
@@ -110,11 +88,17 @@ class FilePages(AnyModelAdmin):
 
     # How it is shown
 
+    def _addressed(self, obj: Any) -> Addressed:
+        """Return below which admin page the pages of a row are."""
+        return Addressed(opts=self.opts, object_id=quote(obj.pk), row=obj, row_id=quote(obj.pk))
+
     def _page_name(self, page: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
 
     def _page_url(self, page: str, field_name: str, obj: Any, *args: Any) -> str:
-        return reverse(f"{self.admin_site.name}:{self._page_name(page)}", args=[quote(obj.pk), field_name, *args])
+        addressed = self._addressed(obj)
+        name = f"{addressed.opts.app_label}_{addressed.opts.model_name}_{page}"
+        return reverse(f"{self.admin_site.name}:{name}", args=[addressed.object_id, field_name, *args])
 
     def _versions_url(self, field_name: str, obj: Any) -> str:
         if obj is None or obj.pk is None:
@@ -124,22 +108,31 @@ class FilePages(AnyModelAdmin):
         except NoReverseMatch:
             return ""
 
+    def _file_link(self, request: HttpRequest, field_name: str) -> Links:
+        """Return what tells a form where the pages of a file are: nowhere for a user who may not go there."""
+
+        def link(obj: Any, page: str, *args: Any) -> str:
+            right: Right = "history" if page == "versions" else "download_version"
+            if obj is None or obj.pk is None or not self._may(request, obj, right):
+                return ""
+            try:
+                return self._page_url(page, field_name, obj, *args)
+            except NoReverseMatch:
+                return ""
+
+        return link
+
     def _respond(
         self, request: HttpRequest, template: str, obj: Any, file: VersionedFieldFile, context: dict[str, Any]
     ) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        return TemplateResponse(
-            request,
-            f"{TEMPLATES}{template}",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "object": obj,
-                "object_id": quote(obj.pk),
-                "file": file,
-                "field_label": capfirst(file.field.verbose_name),
-                "versions_url": self._versions_url(file.field.name, obj),
-                "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
-                **context,
-            },
-        )
+        addressed = self._addressed(obj)
+        about = {
+            "opts": addressed.opts,
+            "object": addressed.row,
+            "object_id": addressed.object_id,
+            "row_id": addressed.row_id,
+            "file": file,
+            "field_label": capfirst(file.field.verbose_name),
+            "versions_url": self._versions_url(file.field.name, obj),
+        }
+        return self._rendered(request, template, about | context)

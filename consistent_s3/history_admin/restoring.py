@@ -26,15 +26,15 @@ class RestoreForm(forms.Form):
 
     expected = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, comment_required: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["comment"] = comment_field()
+        self.fields["comment"] = comment_field(required=comment_required)
 
 
 class CopyForm(forms.Form):
     """What a copy is to be called; it lies in the directory of the file."""
 
-    def __init__(self, *args: Any, directory: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, directory: str, comment_required: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         help_text = _("It is written beside the file, in “%(directory)s”.") % {"directory": directory or "/"}
         self.fields["name"] = forms.CharField(
@@ -44,7 +44,7 @@ class CopyForm(forms.Form):
             validators=[RegexValidator(r"[/\\]", _("Give a name without directories."), inverse_match=True)],
             widget=forms.TextInput(attrs={"class": "vTextField"}),
         )
-        self.fields["comment"] = comment_field()
+        self.fields["comment"] = comment_field(required=comment_required)
 
 
 class RestorePages(ConfirmPages):
@@ -55,7 +55,11 @@ class RestorePages(ConfirmPages):
         obj, file = self._file(request, object_id, field_name, "restore_version")
         version = self._version(file, number)
         newest = next(file.history(), None)
-        form = RestoreForm(request.POST or None, initial={"expected": newest.number if newest else 0})
+        form = RestoreForm(
+            request.POST or None,
+            comment_required=self.comment_is_required(request, field_name),
+            initial={"expected": newest.number if newest else 0},
+        )
         if request.method == "POST" and form.is_valid():
             try:
                 restored = self._restore(request, file, number, **form.cleaned_data)
@@ -89,7 +93,12 @@ class RestorePages(ConfirmPages):
         directory, file_name = posixpath.split(version.name)
         stem, extension = posixpath.splitext(file_name)
         suggested = f"{stem}-{number}{extension}"
-        form = CopyForm(request.POST or None, directory=directory, initial={"name": suggested})
+        form = CopyForm(
+            request.POST or None,
+            directory=directory,
+            comment_required=self.comment_is_required(request, field_name),
+            initial={"name": suggested},
+        )
         if request.method == "POST" and form.is_valid():
             name = posixpath.join(directory, form.cleaned_data["name"])
             try:
@@ -130,5 +139,5 @@ class RestorePages(ConfirmPages):
         self, request: HttpRequest, file: VersionedFieldFile, number: int, *, expected: int, comment: str
     ) -> Version:
         told = file.storage.archive.committer.tells_of_races
-        with attribution(author=self.versions_author(request)):
-            return file.restore(number, expected=expected if told else None, comment=comment)
+        with attribution(author=self.versions_author(request)), file.locked() as locked:
+            return locked.restore(number, expected=expected if told else None, comment=comment)

@@ -7,45 +7,25 @@ Two transactions that replace one file meet at its row: the second waits for the
 writes again on top of it, or is told where it expected a number.
 
 Databases disagree about which texts are equal (case, accents, trailing spaces), so rows are found by digests, and
-texts are compared here.
+texts are compared here. What a row tells of a version is in `version_rows`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC
-from typing import Any
+from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import Error, IntegrityError, connections, models, router, transaction
 
 from consistent_s3.core.errors import NumberTakenError, OutcomeUnknownError, PolicyError
 from consistent_s3.core.names import validate_directory
 from consistent_s3.core.numbers import MAX_NUMBER
-from consistent_s3.core.versions import Details, KnownDetails, Version
-from consistent_s3.models import StoredObject, StoredPlace, StoredVersion, digest
+from consistent_s3.core.versions import Version
+from consistent_s3.index.version_rows import as_columns, as_version, storable
+from consistent_s3.models import CONTENT_TYPE_LENGTH, StoredObject, StoredPlace, StoredVersion, digest
 
 NO_ROLLBACK = "Objects cannot be brought back by a rollback: erase and collect outside of transactions."
-
-_OF_DETAILS = (
-    "write_id",
-    "tombstone",
-    "author",
-    "comment",
-    "original_name",
-    "content_type",
-    "content_encoding",
-    "checksum",
-    "predecessor",
-    "predecessor_etag",
-    "restored_from",
-    "body_key",
-    "body_size",
-    "storage_class",
-)
-_OF_VERSION = ("number", "key", "size", "etag")
 
 _ROLLED_BACK = frozenset({"40001", "40P01"})
 """PostgreSQL's answers to a transaction that it rolled back for another's sake: serialization failure and deadlock.
@@ -78,7 +58,19 @@ class DatabaseIndex:
     def newest(self, name: str) -> Version | None:
         """Return the newest version that this transaction sees: one query."""
         found = self._versions(name).filter(number=models.F("stored_object__newest"))
-        return next((_version(name, row) for row in found), None)
+        return next((as_version(name, row) for row in found), None)
+
+    def newest_of(self, names: Sequence[str]) -> dict[str, Version]:
+        """Return the newest versions of those names that have any: one query for every 500 names."""
+        found: dict[str, Version] = {}
+        for begin in range(0, len(names), 500):
+            digests = [digest(self.place, name) for name in names[begin : begin + 500]]
+            rows = StoredVersion.objects.using(self.using).filter(
+                stored_object__digest__in=digests, number=models.F("stored_object__newest")
+            )
+            for row in rows.select_related("stored_object"):
+                found[row.stored_object.name] = as_version(row.stored_object.name, row)
+        return found
 
     def history(self, name: str, *, before: int | None = None, limit: int | None = None) -> Iterator[Version]:
         """Yield versions, newest first: one query."""
@@ -86,13 +78,13 @@ class DatabaseIndex:
         if before is not None and before <= MAX_NUMBER:
             found = found.filter(number__lt=before)
         rows = found.iterator(chunk_size=500) if limit is None else found[:limit]
-        return (_version(name, row) for row in rows)
+        return (as_version(name, row) for row in rows)
 
     def at(self, name: str, number: int) -> Version | None:
         """Return the version with exactly this number: one query."""
         if not 0 < number <= MAX_NUMBER:
             return None
-        return next((_version(name, row) for row in self._versions(name).filter(number=number)), None)
+        return next((as_version(name, row) for row in self._versions(name).filter(number=number)), None)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """Return directories and current files: two queries."""
@@ -120,7 +112,7 @@ class DatabaseIndex:
         if row is None:
             return None
         newest = self._versions(name).select_for_update().filter(number=row.newest)
-        return next((_version(name, version) for version in newest), None)
+        return next((as_version(name, version) for version in newest), None)
 
     def committed(self, names: Sequence[str]) -> dict[str, list[Version]]:
         """Return all versions of some names, newest first: one query for every 500 names."""
@@ -129,7 +121,7 @@ class DatabaseIndex:
             digests = [digest(self.place, name) for name in names[begin : begin + 500]]
             rows = StoredVersion.objects.using(self.using).filter(stored_object__digest__in=digests)
             for row in rows.select_related("stored_object").order_by("stored_object", "-number"):
-                found[row.stored_object.name].append(_version(row.stored_object.name, row))
+                found[row.stored_object.name].append(as_version(row.stored_object.name, row))
         return found
 
     # Collecting
@@ -150,7 +142,7 @@ class DatabaseIndex:
         for row in versions.order_by("stored_object", "-number").iterator(chunk_size=2000):
             if row.stored_object_id in found:
                 name, known = found[row.stored_object_id]
-                known.append(_version(name, row))
+                known.append(as_version(name, row))
         return [(pk, name, known) for pk, (name, known) in found.items()]
 
     def bounds(self) -> tuple[int, int]:
@@ -256,9 +248,10 @@ class DatabaseIndex:
         with self._durable("A bucket is not indexed inside a transaction."):
             row = self._locked(name, after=newest)
             for version in versions:
-                StoredVersion.objects.using(self.using).create(stored_object=row, **_columns(version))
-            row.newest = max(newest, *(version.number for version in versions))
-            row.save(using=self.using, update_fields=["newest"])
+                StoredVersion.objects.using(self.using).create(stored_object=row, **as_columns(version))
+            youngest = max(versions, key=lambda version: version.number)
+            if youngest.number > newest:
+                self._make_newest(row, youngest)
 
     # How it is done
 
@@ -304,11 +297,17 @@ class DatabaseIndex:
         try:
             with transaction.atomic(using=self.using):
                 row = self._locked(version.name, after=after)
-                StoredVersion.objects.using(self.using).create(stored_object=row, **_columns(version))
-                row.newest = version.number
-                row.save(using=self.using, update_fields=["newest"])
+                StoredVersion.objects.using(self.using).create(stored_object=row, **as_columns(version))
+                self._make_newest(row, version)
         except IntegrityError as error:
             raise NumberTakenError(f"Another writer has version {version.number} of {version.name!r}.") from error
+
+    def _make_newest(self, row: StoredObject, version: Version) -> None:
+        """Note a version as the newest of its name, with what lists are ordered and filtered by: one query."""
+        row.newest, row.deleted, row.size = version.number, version.tombstone, version.size
+        row.changed = as_columns(version)["modified"]
+        row.content_type = storable(version.details.content_type)[:CONTENT_TYPE_LENGTH]
+        row.save(using=self.using, update_fields=["newest", "deleted", "size", "changed", "content_type"])
 
     def _locked(self, name: str, *, after: int) -> StoredObject:
         """Return the row of a name, locked, if `after` is the number of its newest version; made if there is none.
@@ -357,31 +356,3 @@ def _was_rolled_back(error: Error) -> bool:
     cause = error.__cause__
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     return state in _ROLLED_BACK or error.args[:1] in {(code,) for code in _ROLLED_BACK_BY_MARIADB}
-
-
-def _version(name: str, row: StoredVersion) -> Version:
-    modified = row.modified if settings.USE_TZ else row.modified.replace(tzinfo=UTC)
-    return Version(
-        name=name,
-        tombstone=row.tombstone,
-        modified=modified,
-        source=KnownDetails(Details(**{field: getattr(row, field) for field in _OF_DETAILS})),
-        **{field: getattr(row, field) for field in _OF_VERSION},
-    )
-
-
-def _columns(version: Version) -> dict[str, Any]:
-    details = asdict(version.details)
-    modified = version.modified.astimezone(UTC)
-    return {
-        "modified": modified if settings.USE_TZ else modified.replace(tzinfo=None),
-        **{field: _storable(getattr(version, field)) for field in _OF_VERSION},
-        **{field: _storable(details[field]) for field in _OF_DETAILS},
-    }
-
-
-def _storable(value: Any) -> Any:
-    """Return a text as every database keeps it: PostgreSQL refuses NUL, and none takes half of a surrogate pair."""
-    if not isinstance(value, str):
-        return value
-    return value.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

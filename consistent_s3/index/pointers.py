@@ -10,8 +10,10 @@ Pointers are kept where they may expire or get lost (Redis), so the rules are ma
    itself in the pointer's *lineage*: the last versions that the pointer named. So a repeated step counts once, too.
 4. A writer that finds the pointer gone commits only what the listing shows as the newest, right above what it saw.
 5. Whoever would be refused is refused before it puts anything: writers take *turns*, with growing numbers. A turn that
-   takes long may be ended by the next writer; whoever loses its turn waits for what comes of that one. So what is
-   refused after its put lies below what was accepted, and no listing makes it the newest, whatever gets lost when.
+   takes long may be ended by the next writer; whoever loses its turn waits for what comes of that one, and commits
+   nothing below it. So what is refused after its put lies below what was accepted, and no listing makes it the newest.
+   Numbers are drawn by one clock, that of Redis, and so grow also where it forgot the turns before. Drawn by writers'
+   clocks, an attempt of a fast one, forgotten, would lie above what a slow one then commits.
 6. Only such an attempt is thrown away: the pointer is above it, and its lineage goes back to what the writer saw
    without naming it. Nothing is deleted that anybody could take for the newest, now or later; a reader is never shown
    a version that then vanishes. What is neither accepted nor such an attempt is of unknown outcome.
@@ -57,6 +59,8 @@ SETTLES = 20
 """How often a pointer may get lost under our hands before it is called unavailable."""
 PAUSE = 0.05
 """Seconds between two looks at what comes of another's turn; each pause is longer."""
+SPREAD = 1_000_000
+"""Up to how far above the newest a number is drawn where the clock is behind it: a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,10 @@ class PointerIndex(ListingIndex):
        or until somebody who knows that nothing was written lately calls `trust`.
 
     Not guaranteed: that `history`, `at` and `listdir` show a new version before the store lists it (2); that a history,
-    below what a lineage reaches, holds no version of unknown outcome. Numbers must come from a clock.
+    below what a lineage reaches, holds no version of unknown outcome; that a put of unknown outcome which lands late
+    does not appear above a version acknowledged meanwhile, where pointers are lost again and again during both writes,
+    and where they are lost twice while the clock of who keeps them is behind the newest number (a failover to a slow
+    one).
     """
 
     kept: Pointers
@@ -145,21 +152,30 @@ class PointerIndex(ListingIndex):
 
     # What a committing index decides
 
-    def take_turn(self, name: str, *, after: int, number: int, write_id: str) -> int:
+    def take_turn(self, name: str, *, after: int, write_id: str) -> int:
         """Begin a writer's turn, and return its number: greater than that of every turn before it.
 
         Raises: `NumberTakenError`, `IndexUnavailableError`.
         """
+        ahead = 0  # nothing, unless the clock is behind
         for _ in range(SETTLES):
-            found = self.kept.take(name, after, number, write_id)
-            if found is None:
-                return number
+            found = self.kept.take(name, after, ahead, write_id)
+            if isinstance(found, int):
+                return found
             if found.at != str(after):
                 raise NumberTakenError(f"Version {found.at} of {name!r} is the newest, not {after}.")
             if found.holder not in {"", write_id}:
                 raise NumberTakenError(f"Another writer of {name!r} is just at it.")
-            number = int(found.floor) + 1
+            # Once the turn is forgotten, too, another that is after the same number must not draw the same.
+            ahead = max(after + 1 + self.chance.randrange(SPREAD), int(found.floor or 0) + 1)
         raise NumberTakenError(f"Other writers of {name!r} are at it again and again.")
+
+    def renew_turn(self, name: str, *, after: int, number: int, write_id: str) -> bool:
+        """Begin a turn anew; return whether no other was begun, nor any forgotten, since.
+
+        Raises: `IndexUnavailableError`.
+        """
+        return self.kept.renew(name, after, number, write_id) is None
 
     def end_turn(self, name: str, write_id: str) -> None:
         """End a writer's turn, if it is."""

@@ -45,7 +45,11 @@ local function look(key)
     if slot[5] ~= '' and tonumber(slot[6]) <= now then slot[5] = '' end
     return {slot[1], slot[2], slot[3], slot[4], slot[5]}
 end
+local function above(number, other)
+    return #number > #other or (#number == #other and number > other)
+end
 """
+"""Numbers are compared as texts: those of a script are exact up to 2**53 only."""
 
 _CLAIM = f"""{_LOOK}
 local slot = look(KEYS[1])
@@ -63,7 +67,7 @@ return slot
 
 _SWAP = f"""{_LOOK}
 local slot = look(KEYS[1])
-if slot[1] ~= ARGV[1] or (slot[5] ~= '' and slot[5] ~= ARGV[6]) then
+if slot[1] ~= ARGV[1] or (slot[5] ~= '' and slot[5] ~= ARGV[6]) or above(slot[4], ARGV[2]) then
     return slot
 end
 local seconds, all, words, age = tonumber(time[1]), {{}}, {{}}, 0
@@ -91,15 +95,26 @@ return false
 
 _TAKE = f"""{_LOOK}
 local slot = look(KEYS[1])
-local floor, number = slot[4], ARGV[2]
-local above = #number > #floor or (#number == #floor and number > floor)
 if slot[1] ~= ARGV[1] or (slot[5] ~= '' and slot[5] ~= ARGV[3]) then
     return slot
 end
-if not above and not (number == floor and redis.call('HGET', KEYS[1], 'holder') == ARGV[3]) then
+local number = time[1] .. string.format('%06d', tonumber(time[2]))
+if not above(number, slot[1]) or not above(number, slot[4]) then
+    number = ARGV[2]
+end
+if not above(number, slot[1]) or not above(number, slot[4]) then
     return slot
 end
 redis.call('HSET', KEYS[1], 'floor', number, 'holder', ARGV[3], 'until', tostring(now + tonumber(ARGV[4])))
+return number
+"""
+
+_RENEW = f"""{_LOOK}
+local slot = look(KEYS[1])
+if slot[1] ~= ARGV[1] or slot[4] ~= ARGV[2] or redis.call('HGET', KEYS[1], 'holder') ~= ARGV[3] then
+    return slot
+end
+redis.call('HSET', KEYS[1], 'until', tostring(now + tonumber(ARGV[4])))
 return false
 """
 
@@ -165,7 +180,7 @@ class RedisPointers:
         self._timeout = timeout
         self._life = 2 * timeout
         """So that who collects once in `timeout` finds pointers that nobody has used meanwhile."""
-        texts = (_CLAIM, _SWAP, _TAKE, _GIVE, _PEEK, _DROP, _KEPT_FOR, _TRUST, _POLICY)
+        texts = (_CLAIM, _SWAP, _TAKE, _RENEW, _GIVE, _PEEK, _DROP, _KEPT_FOR, _TRUST, _POLICY)
         self._scripts = {text: _script(text) for text in texts}
 
     def claim(self, name: str, claim: str, *, keep: bool) -> Slot:
@@ -178,9 +193,14 @@ class RedisPointers:
         found = self._run(_SWAP, [self.key_of(name)], old, new.at, new.lineage, new.value, time, holder)
         return None if found is None else _slot(found)
 
-    def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
-        """Begin a turn."""
-        found = self._run(_TAKE, [self.key_of(name)], str(after), str(number), holder, _ms(TURN))
+    def take(self, name: str, after: int, ahead: int, holder: str) -> int | Slot:
+        """Begin a turn, and return its number."""
+        found = self._run(_TAKE, [self.key_of(name)], str(after), str(ahead), holder, _ms(TURN))
+        return _slot(found) if isinstance(found, list) else int(found)
+
+    def renew(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+        """Begin a turn anew, with its number."""
+        found = self._run(_RENEW, [self.key_of(name)], str(after), str(number), holder, _ms(TURN))
         return None if found is None else _slot(found)
 
     def give(self, name: str, holder: str) -> None:

@@ -76,12 +76,20 @@ class Pointers(Protocol):
     def swap(self, name: str, old: str, new: Slot, *, holder: str = "") -> Slot | None:
         """Replace what is in a slot if `old` is there and it is no other's turn; else return what is there.
 
-        The lineage grows in front, the floor stays, the turn ends.
+        Nor is it replaced by a number below the floor. The lineage grows in front, the floor stays, the turn ends.
         """
         ...
 
-    def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
-        """Begin a turn if `after` is there, it is no other's turn, and `number` is above the floor; else as `swap`."""
+    def take(self, name: str, after: int, ahead: int, holder: str) -> int | Slot:
+        """Begin a turn if `after` is there and it is no other's turn, and return its number; else as `swap`.
+
+        The number is the time in microseconds since 1970, by the one clock of where pointers are kept. If that is not
+        above both `after` and the floor, it is `ahead`; if that is not either, no turn begins.
+        """
+        ...
+
+    def renew(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+        """Begin a turn anew, with its number, if `after` is there and no turn was begun since; else as `swap`."""
         ...
 
     def give(self, name: str, holder: str) -> None:

@@ -7,7 +7,8 @@ Here is what needs no Django. In modules of their own:
 - `eventual`, `faulty`: stores that show old things, and stores that fail, by seed; what happened is counted in `fired`.
 - `simulation`: many clients in virtual time, one after another at each call to a seam, by seed.
 - `contracts`: what every object store and every index must do, as test classes to inherit. Needs pytest.
-- `worlds`: this project's own proof; `python -m consistent_s3.testing.worlds --help`.
+- `worlds`, `state_worlds`, `stream_worlds`: this project's own proof, of files, documents and streams;
+  `python -m consistent_s3.testing.worlds --help`.
 
 pytest finds the fixtures `consistent_storage` and `s3_server` by itself.
 """

@@ -34,11 +34,13 @@ def age(storage: ConsistentS3Storage, by: timedelta) -> None:
     else:
         age_objects(storage.bucket_name, by)
     if storage.index_kind == "database":
-        from consistent_s3.models import StoredVersion, digest  # noqa: PLC0415 - needs a ready registry
+        from consistent_s3.models import StoredObject, StoredVersion, digest  # noqa: PLC0415 - needs a ready registry
 
         index = storage.make_database_index(storage.archive.layout)
         rows = StoredVersion.objects.using(index.using).filter(stored_object__place_digest=digest(index.place))
         rows.update(modified=F("modified") - by)
+        names = StoredObject.objects.using(index.using).filter(place_digest=digest(index.place))
+        names.update(changed=F("changed") - by)
     if storage.index_kind == "redis":
         _age_pointers(storage, by)
 

@@ -1,10 +1,12 @@
-"""Clocks that stand still until they are told to move."""
+"""Clocks that stand still until they are told to move, and clocks that are wrong."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from consistent_s3.core.seams import Clock
 
 
 @dataclass(slots=True)
@@ -32,3 +34,23 @@ class ManualClock:
         with self._lock:
             self.time += by
             self._monotonic += by.total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetClock:
+    """A clock that is fast, or slow."""
+
+    inner: Clock
+    offset: float
+
+    def now(self) -> datetime:
+        """Return the time, as this clock shows it."""
+        return self.inner.now() + timedelta(seconds=self.offset)
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary point."""
+        return self.inner.monotonic() + self.offset
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.inner.sleep(seconds)

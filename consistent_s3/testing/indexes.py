@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from consistent_s3.core.errors import IndexUnavailableError, NumberTakenError, OutcomeUnknownError
@@ -18,6 +18,7 @@ Answer = TypeVar("Answer")
 
 SAVES = 0.2
 """Probability that a faulty Redis saves what it holds, at each step."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -208,7 +209,10 @@ class _Kept:
 
 @dataclass(slots=True, kw_only=True)
 class MemoryPointers:
-    """`Pointers` in memory, as Redis keeps them. Guarantees those of `Pointers`, in one thread."""
+    """`Pointers` in memory, as Redis keeps them. Guarantees those of `Pointers`, in one thread.
+
+    Its `clock` is that of Redis: one for all clients, whatever theirs say.
+    """
 
     clock: Clock
     timeout: timedelta = timedelta(days=1)
@@ -229,30 +233,42 @@ class MemoryPointers:
     def swap(self, name: str, old: str, new: Slot, *, holder: str = "") -> Slot | None:
         """Replace what is in a slot if `old` is there and it is no other's turn."""
         (slot,) = self.peek([name], keep=False)
-        if slot.at != old or slot.holder not in {"", holder}:
+        if slot.at != old or slot.holder not in {"", holder} or int(slot.floor or 0) > int(new.at):
             return slot
         lineage = joined(new.lineage, slot.lineage, int(self.clock.now().timestamp()))
         self._put(name, replace(new, lineage=lineage, floor=slot.floor))
         return None
 
-    def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
-        """Begin a turn."""
+    def take(self, name: str, after: int, ahead: int, holder: str) -> int | Slot:
+        """Begin a turn, and return its number."""
         (slot,) = self.peek([name], keep=False)
         if slot.at != str(after) or slot.holder not in {"", holder}:
             return slot
-        floor = int(slot.floor or 0)
-        if number < floor or (number == floor and holder != self._kept[name].slot.holder):
+        least = max(after, int(slot.floor or 0)) + 1
+        time = (self.clock.now() - _EPOCH) // timedelta(microseconds=1)
+        number = time if time >= least else ahead
+        if number < least:
             return slot
-        taken = replace(slot, floor=str(number), holder=holder)
-        until = self.clock.monotonic() + TURN.total_seconds()
-        self._kept[name] = replace(self._kept[name], slot=taken, turn_until=until)
+        self._begin(name, replace(slot, floor=str(number), holder=holder))
+        return number
+
+    def renew(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+        """Begin a turn anew, with its number."""
+        (slot,) = self.peek([name], keep=False)
+        if slot.at != str(after) or slot.floor != str(number) or self._kept[name].slot.holder != holder:
+            return slot
+        self._begin(name, replace(slot, holder=holder))
         return None
+
+    def _begin(self, name: str, slot: Slot) -> None:
+        until = self.clock.monotonic() + TURN.total_seconds()
+        self._kept[name] = replace(self._kept[name], slot=slot, turn_until=until)
 
     def give(self, name: str, holder: str) -> None:
         """End a turn."""
         kept = self._kept.get(name)
         if kept is not None and kept.slot.holder == holder:
-            self._kept[name] = replace(kept, turn_until=0.0)
+            self._kept[name] = replace(kept, slot=replace(kept.slot, holder=""))
 
     def peek(self, names: Sequence[str], *, keep: bool) -> Sequence[Slot]:
         """Return what is in some slots."""
@@ -340,9 +356,13 @@ class FaultyPointers:
         """Swap."""
         return self._do(lambda: self.inner.swap(name, old, new, holder=holder))
 
-    def take(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+    def take(self, name: str, after: int, ahead: int, holder: str) -> int | Slot:
         """Take."""
-        return self._do(lambda: self.inner.take(name, after, number, holder))
+        return self._do(lambda: self.inner.take(name, after, ahead, holder))
+
+    def renew(self, name: str, after: int, number: int, holder: str) -> Slot | None:
+        """Renew."""
+        return self._do(lambda: self.inner.renew(name, after, number, holder))
 
     def give(self, name: str, holder: str) -> None:
         """Give."""

@@ -7,9 +7,11 @@ moto checks a condition and then acts on it, without a lock in between: of 16 th
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
+from tempfile import SpooledTemporaryFile
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
@@ -29,15 +31,23 @@ def age_objects(bucket: str, by: timedelta) -> None:
 
 
 class _OneAtATime:
-    """A WSGI application that lets one request in at a time."""
+    """A WSGI application that lets one request in at a time, once its body is here.
+
+    A client may take the body of a PUT out of a GET from this very server, and would wait for ever.
+    """
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
         self.lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with self.lock:
-            return self._application(environ, start_response)
+        from werkzeug.wsgi import get_input_stream  # noqa: PLC0415 - comes with moto
+
+        with SpooledTemporaryFile(max_size=1024**2) as body:
+            shutil.copyfileobj(get_input_stream(environ), body)
+            body.seek(0)
+            with self.lock:
+                return self._application({**environ, "wsgi.input": body}, start_response)
 
 
 class S3Server:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import random
-import secrets
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from consistent_s3.core.archive import Archive
 from consistent_s3.core.collector import Collector
@@ -31,17 +28,19 @@ from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
 from consistent_s3.core.protocol import Timing
 from consistent_s3.core.retention import RetentionPolicy
-from consistent_s3.core.seams import Clock, EnumeratingIndex, Index, ObjectStore
+from consistent_s3.core.seams import EnumeratingIndex, Index, ObjectStore
 from consistent_s3.core.survey import IndexSurvey
 from consistent_s3.core.versions import Version
 from consistent_s3.core.writing import spool
 from consistent_s3.index.listing import ListingIndex
 from consistent_s3.index.pointers import PointerIndex
+from consistent_s3.testing.clocks import OffsetClock
 from consistent_s3.testing.eventual import MODERN, PROFILES, EventuallyConsistent, Profile
 from consistent_s3.testing.faulty import Faulty, Rates
 from consistent_s3.testing.histories import History, Operation
 from consistent_s3.testing.indexes import FaultyIndex, FaultyPointers, MemoryIndex, MemoryPointers
 from consistent_s3.testing.memory import MemoryObjectStore
+from consistent_s3.testing.seeds import Outcome, main
 from consistent_s3.testing.simulation import Scheduled, Simulation
 
 RATES = Rates(
@@ -91,40 +90,6 @@ class Plan:
             write_deadline=timedelta(seconds=60), grace=timedelta(minutes=17), patience=timedelta(seconds=20)
         )
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OffsetClock:
-    """A clock that is fast, or slow."""
-
-    inner: Clock
-    offset: float
-
-    def now(self) -> datetime:
-        """Return the time, as this clock shows it."""
-        return self.inner.now() + timedelta(seconds=self.offset)
-
-    def monotonic(self) -> float:
-        """Return seconds from an arbitrary point."""
-        return self.inner.monotonic() + self.offset
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        self.inner.sleep(seconds)
-
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """What came of a seed."""
-
-    seed: int
-    violations: list[str]
-    fired: Counter[str]
-    """How often each fault happened."""
-    outcomes: Counter[str]
-    """How often an operation ended so."""
-    trace: list[str]
-    steps: int
 
 
 class World:
@@ -184,9 +149,7 @@ class World:
         if plan.collects:
             self.simulation.actor("collector", self._collect)
         self.simulation.run()
-        gapless = plan.index != "redis"  # its numbers come from the clock
-        violations = self.history.violations(self._kept(), all_kept=not plan.collects, gapless=gapless)
-        violations += self.eaten
+        violations = self._violations()
         fired = self.faulty.fired + self.shown.fired + self.database.fired + self.pointers.fired
         fired["crash"] = self.scheduled.crashes
         outcomes = Counter(f"{operation.kind} {operation.outcome}" for operation in self.history.operations)
@@ -228,6 +191,12 @@ class World:
             chance=self.chance,
             numbering=Numbering.CLOCK if self.plan.index == "redis" else Numbering.SEQUENCE,
         )
+
+    def _violations(self) -> list[str]:
+        """Return what was wrong with what the clients saw, and with what is left."""
+        gapless = self.plan.index != "redis"  # its numbers come from the clock
+        violations = self.history.violations(self._kept(), all_kept=not self.plan.collects, gapless=gapless)
+        return violations + self.eaten
 
     def _client(self, name: str, kind: str, operations: int) -> None:
         """Add a client; when it dies, another goes on with what it left undone."""
@@ -372,33 +341,5 @@ def plan_of(seed: int) -> Plan:
     return replace(plans[seed % len(plans)], collects=(seed // len(plans)) % 2 == 0)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run seeds: `python -m consistent_s3.testing.worlds --minutes 60`, or replay one: `--seed 7`."""
-    parser = argparse.ArgumentParser(prog="python -m consistent_s3.testing.worlds", description=main.__doc__)
-    parser.add_argument("--seed", type=int, help="Replay this seed and print its trace.")
-    parser.add_argument("--seeds", type=int, default=1000, help="How many seeds to run (default: 1000).")
-    parser.add_argument("--minutes", type=float, help="Run for so long instead.")
-    parser.add_argument("--begin", type=int, help="The first seed; drawn if not given.")
-    options = parser.parse_args(arguments)
-    if options.seed is not None:
-        outcome = World(options.seed, plan_of(options.seed)).run()
-        print("\n".join([*outcome.trace, *outcome.violations]))  # noqa: T201 - a program
-        return 1 if outcome.violations else 0
-    first = secrets.randbelow(10**9) if options.begin is None else options.begin
-    end = None if options.minutes is None else time.monotonic() + options.minutes * 60
-    fired: Counter[str] = Counter()
-    failed: list[int] = []
-    seed = first
-    while time.monotonic() < end if end is not None else seed < first + options.seeds:
-        outcome = World(seed, plan_of(seed)).run()
-        fired += outcome.fired
-        if outcome.violations:
-            failed.append(seed)
-            print(f"seed {seed}: " + "; ".join(outcome.violations))  # noqa: T201 - a program
-        seed += 1
-    print(f"seeds {first} to {seed - 1}: {len(failed)} violate the promise; faults fired: {dict(fired)}")  # noqa: T201
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(world=World, plan_of=plan_of, program="consistent_s3.testing.worlds"))

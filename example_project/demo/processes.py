@@ -17,7 +17,7 @@ from pathlib import Path
 
 from demo.interruption import Interruption
 
-PATIENCE = 15
+PATIENCE = 60
 """Seconds for a child to end: a Celery worker finishes its task first."""
 TAIL = 25
 """Lines of a log that are shown when its child died."""

@@ -14,8 +14,10 @@ from consistent_s3.attribution import attribution
 from consistent_s3.core.errors import ConflictError, VersionNotFoundError
 from consistent_s3.models import CollectionRun
 from consistent_s3.tasks import collect_garbage
+from demo.batch import kill_and_resume
 from demo.browser import Browser, Page
 from demo.checklist import Checklist, wait_until
+from demo.ordering import order_pay_and_ship
 from demo.samples import ANN, BOB
 
 MONTH = timedelta(days=30)
@@ -29,6 +31,8 @@ class Surroundings:
 
     address: str
     password: str
+    worker: int
+    """The process of the Celery worker; its pool are its children."""
     check_services: Callable[[], None]
     """Raises if the web server, the worker or beat died."""
     age: Callable[[frozenset[str], timedelta], int] | None
@@ -46,6 +50,10 @@ def walk(see: Checklist, around: Surroundings) -> None:
         collect_nothing_yet(see)
     else:
         collect_what_is_old(see, around, around.age)
+    see.heading("A batch job, killed and resumed")
+    kill_and_resume(see, around.check_services, around.worker)
+    see.heading("An order, paid and shipped by several at once")
+    order_pay_and_ship(see)
     see.heading("The admin, over HTTP")
     admin(see, around)
 

@@ -45,12 +45,24 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+# How streams of events are folded to states, so that the admin can show them; see archive/orders.py.
+CONSISTENT_S3_STREAMS = {
+    "order": {
+        "fold": "archive.orders.fold",
+        "initial": {"price": "0", "parcels": [], "paid": "0", "payments": [], "shipped": []},
+        "schema_version": 1,
+        "snapshot_every": 10,
+    },
+}
+
 CELERY_BEAT_SCHEDULE = {
     "collect-garbage": {
         "task": "consistent_s3.collect_garbage",
         # A project collects once a day or once an hour; the demo does not wait that long.
         "schedule": float(os.environ.get("EXAMPLE_COLLECT_EVERY") or timedelta(hours=1).total_seconds()),
     },
+    # Has streams of events read with fewer requests; what it makes needless is collected.
+    "compact-streams": {"task": "consistent_s3.compact_streams", "schedule": timedelta(hours=1)},
     # Goes on with what a killed worker left.
     "resume-collections": {"task": "consistent_s3.resume_collections", "schedule": timedelta(minutes=10)},
 }

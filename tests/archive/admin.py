@@ -1,10 +1,10 @@
 from django.contrib import admin
 
-from consistent_s3.admin import VersionHistoryMixin
+from consistent_s3.admin import VersionHistoryInline, VersionHistoryMixin
 from tests.archive.models import Attachment, Contract, Document, Picture
 
 
-class AttachmentInline(admin.TabularInline):
+class AttachmentInline(VersionHistoryInline, admin.TabularInline):
     model = Attachment
     extra = 1
 

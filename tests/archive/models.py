@@ -35,6 +35,13 @@ class Contract(models.Model):
         return self.title
 
 
+class ContractRecord(models.Model):
+    """What a contract was, as packages that keep histories of rows write it down: the name is a mere text."""
+
+    file = models.TextField()
+    file_version = models.PositiveBigIntegerField(null=True)
+
+
 class Picture(models.Model):
     image = VersionedImageField(
         upload_to="pictures", blank=True, width_field="width", height_field="height", version_field="image_version"

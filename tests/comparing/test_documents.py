@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import sys
 import tracemalloc
 import zipfile
 import zlib
@@ -13,16 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfWriter
-from pypdf.generic import EncodedStreamObject, NameObject
+from pypdf.generic import DictionaryObject, EncodedStreamObject, NameObject
 
+from consistent_s3.comparing import pdf as pdfs
 from consistent_s3.comparing.documents import (
     MEMBER,
-    PAGES,
     RASTER,
     look_into,
     picture_size,
     picture_type,
 )
+from consistent_s3.comparing.pdf import PAGES, read
 
 
 def picture(form: str, size: tuple[int, int] = (30, 20)) -> bytes:
@@ -171,30 +174,99 @@ def test_an_entry_that_is_no_title_raises_nothing():
     assert found.facts["pages"] == "2"
 
 
-@given(st.sampled_from([pdf(Title="Lease"), office(core=CORE % "x", word=WORD % (PARAGRAPH % "y"))]), st.data())
-def test_broken_documents_raise_nothing(data, chosen):
-    at = chosen.draw(st.integers(0, len(data)))
-    junk = chosen.draw(st.binary(max_size=20))
-
-    found = look_into(data[:at] + junk + data[at + len(junk) :])
+@given(st.data())
+def test_broken_office_files_raise_nothing(chosen):
+    found = look_into(broken(office(core=CORE % "x", word=WORD % (PARAGRAPH % "y")), chosen))
 
     "".join([*found.facts.values(), found.text]).encode()
 
 
-def test_a_pdf_whose_streams_unpack_to_gigabytes_is_given_up():
+def broken(data: bytes, chosen: st.DataObject) -> bytes:
+    at = chosen.draw(st.integers(0, len(data)))
+    junk = chosen.draw(st.binary(max_size=20))
+    return data[:at] + junk + data[at + len(junk) :]
+
+
+# What a PDF may cost
+
+
+def heavy(contents: bytes, pages: int = 1) -> bytes:
+    """Return a PDF all of whose pages are one stream."""
     writer, written = PdfWriter(), io.BytesIO()
     stream = EncodedStreamObject()
-    stream._data = zlib.compress(bytes(200 * 1024**2), 9)
+    stream._data = zlib.compress(contents, 9)
     stream[NameObject("/Filter")] = NameObject("/FlateDecode")
-    writer.add_blank_page(9, 9)[NameObject("/Contents")] = writer._add_object(stream)
+    contents_of_all = writer._add_object(stream)
+    names = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    font = DictionaryObject({NameObject(name): NameObject(value) for name, value in names.items()})
+    fonts = DictionaryObject({NameObject("/F"): font})
+    for _ in range(pages):
+        page = writer.add_blank_page(9, 9)
+        page[NameObject("/Contents")] = contents_of_all
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
     writer.write(written)
-    bomb = written.getvalue()
-    assert len(bomb) < MEMBER
-    tracemalloc.start()
+    assert len(written.getvalue()) < MEMBER
+    return written.getvalue()
 
-    found = look_into(bomb)
 
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert found.facts == {"pages": "1"}
-    assert peak < 160 * 1024**2
+def test_a_pdf_whose_streams_unpack_to_gigabytes_tells_its_pages():
+    found = look_into(heavy(bytes(200 * 1024**2)))
+
+    assert found.facts["pages"] == "1"
+    assert found.text == ""
+
+
+def test_a_pdf_that_takes_for_ever_is_given_up_and_what_it_told_is_kept(monkeypatch):
+    monkeypatch.setattr(pdfs, "SECONDS", 1)
+    monkeypatch.setattr(pdfs, "MEMORY", 8 * 1024**3)
+
+    found = look_into(heavy(b"BT /F 9 Tf (a) Tj ET\n" * 100_000, pages=50))
+
+    assert (found.facts["pages"], found.text, found.cut) == ("50", "", True)
+
+
+def test_a_pdf_that_takes_no_processor_but_time_is_given_up(monkeypatch):
+    monkeypatch.setattr(pdfs, "SECONDS", 0.05)
+    monkeypatch.setattr(pdfs, "__name__", "tests.comparing.waiting")
+
+    assert look_into(pdf()).cut
+
+
+def test_a_pdf_that_takes_more_memory_than_there_is_is_given_up(monkeypatch):
+    monkeypatch.setattr(pdfs, "MEMORY", 100 * 1024**2)
+    monkeypatch.setattr(pdfs, "SECONDS", 60)
+
+    found = look_into(heavy(b"BT /F 9 Tf (a) Tj ET\n" * 100_000))
+
+    assert (found.facts["pages"], found.text, found.cut) == ("1", "", True)
+
+
+def test_the_process_knows_nothing_of_the_project(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(pdfs, "__name__", "tests.comparing.telling")
+
+    assert look_into(pdf()).facts == {"environment": "PYTHONPATH"}
+
+
+@pytest.mark.parametrize("program", ["", "/usr/bin/uwsgi"])
+def test_a_server_that_embeds_python_finds_one(monkeypatch, program):
+    monkeypatch.setattr(sys, "executable", program)
+
+    assert look_into(pdf(3)).facts["pages"] == "3"
+
+
+def test_without_any_python_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "")
+    monkeypatch.setattr(sys, "prefix", os.devnull)
+
+    assert look_into(pdf(3)) == pdfs.Document()
+
+
+@given(st.data())
+def test_whatever_a_broken_pdf_raises_ends_its_process_only(chosen):
+    data = broken(pdf(Title="Lease"), chosen)
+    try:
+        told = list(read(data, 100))
+    except Exception:  # noqa: BLE001 - a parser raises anything
+        return  # where the process ends
+    assert all(isinstance(each, (dict, str)) for each in told)

@@ -230,8 +230,9 @@ def test_as_of_is_sure_of_what_has_no_gap_with_clock_numbering_too(
 
 
 def test_as_of_tells_when_the_version_that_knew_is_gone(hourly: Archive, memory: MemoryObjectStore) -> None:
-    store = Faulty(memory, head=[fails(KeyMissingError("Gone."))])
     write(hourly, "a.txt", "five")
+    memory.delete([key for key in memory.keys if key.endswith("95.txt")])
+    store = Faulty(memory, head=[None, fails(KeyMissingError("Gone."))])
 
     with pytest.raises(VersionNotFoundError) as missing:
         make_archive(store).as_of("a.txt", at(4) - timedelta(minutes=30))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from consistent_s3.core.archive import Archive
+from consistent_s3.core.claiming import STALLS
 from consistent_s3.core.collector import Collector
 from consistent_s3.core.errors import (
     ConflictError,
@@ -24,7 +25,6 @@ from consistent_s3.core.errors import (
 )
 from consistent_s3.core.fates import Fate
 from consistent_s3.core.numbers import Numbering
-from consistent_s3.core.protocol import STALLS
 from consistent_s3.core.retention import Reason, RetentionPolicy
 from consistent_s3.core.seams import Attributes, DeleteFailure, PutMode
 from consistent_s3.core.versions import Details, Version

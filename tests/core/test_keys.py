@@ -5,7 +5,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from consistent_s3.core.errors import InvalidNameError
-from consistent_s3.core.keys import Entry, Layout, ParsedKey, body_beside, entry, extension
+from consistent_s3.core.keys import STREAMS, Entry, Layout, ParsedKey, body_beside, entry, extension
 from consistent_s3.core.names import validate_name
 from consistent_s3.core.numbers import MAX_NUMBER
 
@@ -145,6 +145,26 @@ def test_key_of_the_self_test_belongs_to_no_name(layout: Layout) -> None:
     assert layout.is_selftest(LAYOUT.selftest_key) == (layout.root in {"", LAYOUT.root})
     assert not layout.is_selftest(layout.version_key("a.txt", 1))
     assert not layout.is_selftest(layout.selftest_key + "/a.txt")
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, Layout(), Layout(location="med")], ids=["its own", "around", "beside"])
+def test_keys_of_streams_belong_to_no_name(layout: Layout) -> None:
+    """So neither the collector of versions nor an erasure takes them, and no reindex or listing shows them."""
+    key = f"{LAYOUT.streams_prefix}/order/7/9999999999999999998.999999999"
+
+    assert layout.parse(key) is None
+    assert layout.is_of_streams(key) == (layout.root in {"", LAYOUT.root})
+    assert entry(f"{LAYOUT.streams_prefix}/") == (".-v-streams", Entry.STREAMS)
+    with pytest.raises(InvalidNameError):
+        layout.validate(".-v-streams/order/7/a.txt")
+    with pytest.raises(InvalidNameError):
+        layout.directory_prefix(".-v-streams")
+
+
+def test_name_that_looks_like_the_streams_prefix_is_a_file() -> None:
+    assert not LAYOUT.is_of_streams(LAYOUT.version_key("streams", 1))
+    assert not LAYOUT.is_of_streams(f"media/{STREAMS}")
+    assert entry(f"media/{STREAMS}-of-mine/") == (f"{STREAMS}-of-mine", Entry.DIRECTORY)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consistent_s3.core.numbers import MAX_NUMBER, Numbering, from_digits, next_number, to_digits
+from consistent_s3.core.numbers import MAX_NUMBER, Numbering, from_digits, next_number, read_number, to_digits
 
 NUMBERS = st.integers(min_value=1, max_value=MAX_NUMBER)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -69,3 +69,21 @@ def test_what_was_not_written_as_digits_is_no_number(digits: str) -> None:
 )
 def test_next_number_is_greater_than_the_newest(numbering: Numbering, newest: int, expected: int) -> None:
     assert next_number(newest, numbering=numbering, now=NOON) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        pytest.param("0", 0, id="zero"),
+        pytest.param("0017", 17, id="leading-zeros"),
+        pytest.param(str(MAX_NUMBER), MAX_NUMBER, id="greatest"),
+        pytest.param(str(MAX_NUMBER + 1), None, id="more-than-63-bits"),
+        pytest.param("9" * 5000, None, id="5000-digits"),
+        pytest.param("", None, id="empty"),
+        pytest.param("-1", None, id="sign"),
+        pytest.param("1_0", None, id="underscore"),
+        pytest.param("１", None, id="digit-of-another-script"),
+    ],
+)
+def test_a_number_that_somebody_wrote_is_read_or_it_is_none(text: str, number: int | None) -> None:
+    assert read_number(text) == number

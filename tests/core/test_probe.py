@@ -23,7 +23,7 @@ from consistent_s3.core.errors import (
 )
 from consistent_s3.core.probe import Probe
 from consistent_s3.core.seams import DeleteFailure, PutMode
-from consistent_s3.core.suitability import MODES, QUESTIONS, Held, Mode, Question, Report, mode_of
+from consistent_s3.core.suitability import EVENT_STORE, MODES, QUESTIONS, Held, Mode, Question, Report, mode_of
 from consistent_s3.testing import ManualClock, MemoryObjectStore
 from consistent_s3.testing.eventual import PROFILES, EventuallyConsistent
 from consistent_s3.testing.worlds import SAFE
@@ -127,6 +127,7 @@ def test_modes_that_cannot_be_right_on_a_store_are_refused(profile, seed):
     report = probe_of(store, clock).run()
 
     assert names(report.safe) == SAFE_MODES[profile.name]
+    assert (report.verdict(EVENT_STORE).held is Held.YES) == ("listing" in SAFE_MODES[profile.name])
     assert memory.keys == []
     assert report.left_behind == ()
 
@@ -656,7 +657,7 @@ def test_every_question_that_a_mode_rests_on_is_in_the_table():
     assert len({question.id for question in QUESTIONS}) == len(QUESTIONS)
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", [*MODES, EVENT_STORE], ids=lambda mode: mode.name)
 def test_a_mode_is_refused_for_each_thing_it_rests_on(mode, memory, clock):
     report = probe_of(memory, clock).run()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from consistent_s3.core.archive import Archive
+from consistent_s3.core.claiming import STALLS
 from consistent_s3.core.collector import Collector
 from consistent_s3.core.errors import (
     AccessDeniedError,
@@ -27,7 +28,7 @@ from consistent_s3.core.errors import (
     UploadTooSlowError,
 )
 from consistent_s3.core.numbers import Numbering
-from consistent_s3.core.protocol import STALLS, Draft, Timing
+from consistent_s3.core.protocol import Draft, Timing
 from consistent_s3.core.retention import RetentionPolicy
 from consistent_s3.core.seams import Attributes, PutMode
 from consistent_s3.core.versions import Details

@@ -31,6 +31,7 @@ from consistent_s3.core.errors import (
     BucketMissingError,
     DeadlinePassedError,
     KeyMissingError,
+    ObjectArchivedError,
     OutcomeUnknownError,
     PreconditionTrippedError,
     StoreError,
@@ -116,6 +117,13 @@ TABLE = [
         AccessDeniedError,
         f"Cannot {{what}} in {WHERE}: AccessDenied. Check the credentials and the bucket's policy.",
         id="403",
+    ),
+    pytest.param(
+        403,
+        "InvalidObjectState",
+        ObjectArchivedError,
+        f"Cannot {{what}} in {WHERE}: it is archived. Restore it in S3 first, which takes hours.",
+        id="archived",
     ),
     pytest.param(
         401,

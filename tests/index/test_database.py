@@ -112,3 +112,13 @@ def test_adopted_versions_are_all_there_and_the_newest_goes_forwards_only(index)
 
     assert [version.number for version in index.history("a.txt")] == [6, 5, 3, 2]
     assert index.newest("a.txt").number == 6
+
+
+def test_the_newest_of_many_names_are_found_together(index, django_db_blocker):
+    with django_db_blocker.unblock():
+        for name, numbers in (("a.txt", [1]), ("A.txt", [1, 2, 3]), ("b.txt", [1, 2])):
+            advance(index, name, *numbers)
+
+        found = index.newest_of(["a.txt", "b.txt", "none.txt"])
+
+    assert {name: version.number for name, version in found.items()} == {"a.txt": 1, "b.txt": 2}

@@ -31,14 +31,14 @@ from consistent_s3.core.errors import (
 )
 from consistent_s3.core.keys import Layout
 from consistent_s3.core.numbers import Numbering
-from consistent_s3.core.seams import Attributes, CommittingIndex, ForgetfulIndex, PutMode, PutReceipt
+from consistent_s3.core.seams import Attributes, CommittingIndex, ForgetfulIndex, PutMode, PutReceipt, SystemClock
 from consistent_s3.core.versions import Details, KnownDetails, Version, to_metadata
 from consistent_s3.core.writing import spool
 from consistent_s3.index import redis as redis_index
 from consistent_s3.index.caches import redis_client
 from consistent_s3.index.redis import RedisIndex, RedisPointers
 from consistent_s3.index.slots import TURN, Slot, encode, joined
-from consistent_s3.testing.clocks import ManualClock
+from consistent_s3.testing.clocks import ManualClock, OffsetClock
 from consistent_s3.testing.contracts import CommittingIndexContract
 from consistent_s3.testing.indexes import MemoryPointers
 from consistent_s3.testing.memory import MemoryObjectStore
@@ -76,11 +76,15 @@ def archive_on(client: redis.Redis | Callable[[], redis.Redis], store: MemoryObj
 
 
 class Store(MemoryObjectStore):
-    """A bucket where something happens after a put."""
+    """A bucket where something happens before and after a put."""
 
+    before_put: Sequence[Callable[[], object]] = ()
     after_put: Sequence[Callable[[], object]] = ()
 
     def put(self, *arguments: Any, **options: Any) -> PutReceipt:
+        happenings, self.before_put = self.before_put, ()
+        for happening in happenings:
+            happening()
         receipt = MemoryObjectStore.put(self, *arguments, **options)
         happenings, self.after_put = self.after_put, ()
         for happening in happenings:
@@ -530,10 +534,14 @@ def test_a_redis_that_is_emptied_again_and_again_loses_no_acknowledged_write(arc
 # Turns
 
 
-def turn(pointers: Any, after: int, number: int, holder: str) -> tuple[str, str, str] | None:
-    """Take a turn; None if it was taken, else what was in the way."""
-    found = pointers.take(NAME, after, number, holder)
-    return None if found is None else (found.at, found.floor, found.holder)
+AHEAD = 2**61
+"""A number that no clock reaches."""
+
+
+def turn(pointers: Any, after: int, ahead: int, holder: str) -> tuple[str, str, str] | int:
+    """Take a turn, and return its number, else what was in the way."""
+    found = pointers.take(NAME, after, ahead, holder)
+    return found if isinstance(found, int) else (found.at, found.floor, found.holder)
 
 
 @pytest.fixture
@@ -544,10 +552,40 @@ def begun(pointers):
     return pointers
 
 
-def test_a_turn_is_taken_by_one_at_a_time_and_again_by_the_same(begun):
-    taken = [turn(begun, 5, 9, "a"), turn(begun, 5, 9, "a"), turn(begun, 5, 10, "b")]
+@pytest.fixture
+def far(pointers):
+    """Return pointers of which one names a version that is ahead of their clock."""
+    pointers.claim(NAME, "?one", keep=False)
+    pointers.swap(NAME, "?one", slot(AHEAD))
+    return pointers
 
-    assert taken == [None, None, ("5", "9", "a")]
+
+def now_of(pointers: Any) -> int:
+    """Return the time of the pointers in microseconds."""
+    if isinstance(pointers, MemoryPointers):
+        return int(pointers.clock.now().timestamp()) * 1_000_000
+    seconds, microseconds = pointers.client.time()
+    return int(seconds) * 1_000_000 + int(microseconds)
+
+
+def test_the_number_of_a_turn_is_the_time_of_the_pointers(begun):
+    before = now_of(begun)
+
+    number = begun.take(NAME, 5, 0, "a")
+
+    assert before <= number <= now_of(begun)
+
+
+def test_a_clock_that_is_behind_draws_no_number_and_what_is_offered_is_taken(far):
+    assert turn(far, AHEAD, 0, "a") == (str(AHEAD), "", "")
+    assert turn(far, AHEAD, AHEAD, "a") == (str(AHEAD), "", "")
+    assert turn(far, AHEAD, AHEAD + 1, "a") == AHEAD + 1
+
+
+def test_a_turn_is_taken_by_one_at_a_time_and_again_by_the_same(far):
+    taken = [turn(far, AHEAD, AHEAD + 4, "a"), turn(far, AHEAD, AHEAD + 5, "a"), turn(far, AHEAD, AHEAD + 6, "b")]
+
+    assert taken == [AHEAD + 4, AHEAD + 5, (str(AHEAD), str(AHEAD + 5), "a")]
 
 
 def test_no_turn_is_taken_after_another_number_nor_without_a_pointer(begun):
@@ -556,42 +594,100 @@ def test_no_turn_is_taken_after_another_number_nor_without_a_pointer(begun):
     assert turn(begun, 5, 9, "a") == ("", "", "")
 
 
-def test_the_numbers_of_turns_grow_also_after_a_turn_came_to_nothing(begun):
-    turn(begun, 5, 100, "a")
-    begun.give(NAME, "a")
+def test_the_numbers_of_turns_grow_also_after_a_turn_came_to_nothing(far):
+    floor = AHEAD + 100
+    turn(far, AHEAD, floor, "a")
+    far.give(NAME, "a")
 
-    taken = [turn(begun, 5, 99, "b"), turn(begun, 5, 100, "b"), turn(begun, 5, 101, "b")]
+    taken = [turn(far, AHEAD, floor - 1, "b"), turn(far, AHEAD, floor, "b"), turn(far, AHEAD, floor + 1, "b")]
 
-    assert taken == [("5", "100", ""), ("5", "100", ""), None]
+    assert taken == [(str(AHEAD), str(floor), ""), (str(AHEAD), str(floor), ""), floor + 1]
 
 
 def test_a_turn_is_ended_only_by_its_holder(begun):
-    turn(begun, 5, 9, "a")
+    number = turn(begun, 5, 0, "a")
     begun.give(NAME, "b")
 
-    assert turn(begun, 5, 10, "b") == ("5", "9", "a")
+    assert turn(begun, 5, 0, "b") == ("5", str(number), "a")
 
 
 def test_during_a_turn_nobody_else_moves_the_pointer(begun):
-    turn(begun, 5, 9, "a")
+    number = begun.take(NAME, 5, 0, "a")
 
-    refused = begun.swap(NAME, "5", slot(10), holder="b")
-    accepted = begun.swap(NAME, "5", slot(9), holder="a")
+    refused = begun.swap(NAME, "5", slot(number + 1), holder="b")
+    accepted = begun.swap(NAME, "5", slot(number), holder="a")
 
     assert refused is not None
     assert (refused.at, refused.holder, accepted) == ("5", "a", None)
-    assert turn(begun, 9, 10, "b") is None
+    assert isinstance(turn(begun, number, number + 1, "b"), int)
 
 
-def test_a_turn_of_which_nothing_is_heard_is_over_after_a_while(begun, request, monkeypatch):
-    monkeypatch.setattr(redis_index, "TURN", timedelta(milliseconds=1))
-    turn(begun, 5, 9, "a")
-    if isinstance(begun, MemoryPointers):
-        begun.clock.sleep(TURN.total_seconds())
+def test_the_pointer_never_moves_below_the_number_of_a_later_turn(far):
+    far.take(NAME, AHEAD, AHEAD + 9, "a")
+    far.give(NAME, "a")
+
+    refused = far.swap(NAME, str(AHEAD), slot(AHEAD + 8), holder="b")
+    accepted = far.swap(NAME, str(AHEAD), slot(AHEAD + 9), holder="b")
+
+    assert refused is not None
+    assert (refused.at, refused.floor, accepted) == (str(AHEAD), str(AHEAD + 9), None)
+
+
+def test_a_turn_of_which_nothing_is_heard_is_over_after_a_while(far, monkeypatch):
+    pass_a_turn(far, monkeypatch, lambda: turn(far, AHEAD, AHEAD + 4, "a"))
+
+    assert turn(far, AHEAD, AHEAD + 5, "b") == AHEAD + 5
+
+
+def test_a_turn_begins_anew_with_its_number_also_when_it_was_over(far, monkeypatch):
+    pass_a_turn(far, monkeypatch, lambda: turn(far, AHEAD, AHEAD + 4, "a"))
+
+    renewed = far.renew(NAME, AHEAD, AHEAD + 4, "a")
+
+    assert renewed is None
+    assert turn(far, AHEAD, AHEAD + 5, "b") == (str(AHEAD), str(AHEAD + 4), "a")
+
+
+@pytest.mark.parametrize(
+    ("after", "number", "holder"),
+    [
+        pytest.param(AHEAD + 1, AHEAD + 4, "a", id="after another number"),
+        pytest.param(AHEAD, AHEAD + 5, "a", id="with another number"),
+        pytest.param(AHEAD, AHEAD + 4, "b", id="by another"),
+    ],
+)
+def test_no_other_turn_begins_anew(far, after, number, holder):
+    turn(far, AHEAD, AHEAD + 4, "a")
+
+    refused = far.renew(NAME, after, number, holder)
+
+    assert refused is not None
+    assert (refused.at, refused.floor, refused.holder) == (str(AHEAD), str(AHEAD + 4), "a")
+
+
+def test_a_turn_that_was_ended_or_forgotten_does_not_begin_anew(far):
+    turn(far, AHEAD, AHEAD + 4, "a")
+    far.give(NAME, "a")
+    ended = far.renew(NAME, AHEAD, AHEAD + 4, "a")
+    far.drop(NAME, str(AHEAD))
+    far.claim(NAME, "?one", keep=False)
+    far.swap(NAME, "?one", slot(AHEAD))
+
+    forgotten = far.renew(NAME, AHEAD, AHEAD + 4, "a")
+
+    assert ended is not None
+    assert forgotten is not None
+
+
+def pass_a_turn(pointers: Any, patch: pytest.MonkeyPatch, take: Callable[[], object]) -> None:
+    """Take a turn, and wait until it is over."""
+    with patch.context() as short:
+        short.setattr(redis_index, "TURN", timedelta(milliseconds=1))
+        take()
+    if isinstance(pointers, MemoryPointers):
+        pointers.clock.sleep(TURN.total_seconds())
     else:
-        Patience(until=lambda: begun.peek([NAME], keep=False)[0].holder == "")
-
-    assert turn(begun, 5, 10, "b") is None
+        Patience(until=lambda: pointers.peek([NAME], keep=False)[0].holder == "")
 
 
 class Patience:
@@ -601,19 +697,58 @@ class Patience:
         assert any(until() for _ in range(10_000))
 
 
-def test_a_turn_comes_with_a_greater_number_where_a_slow_clock_draws_one_that_was_given(archive):
+@pytest.mark.parametrize("newest", [5, AHEAD], ids=["behind the clock", "ahead of it"])
+def test_each_turn_comes_with_a_greater_number(archive, newest):
+    archive.newest(NAME)
+    archive.index.advance(a_version(newest), after=0)
+    numbers = [newest]
+
+    for write_id in "abcdefgh":
+        numbers.append(archive.index.take_turn(NAME, after=newest, write_id=write_id))
+        archive.index.end_turn(NAME, write_id)
+
+    assert all(before < after for before, after in pairwise(numbers))
+
+
+@pytest.mark.parametrize("seconds", [-30, 30], ids=["fast after slow", "slow after fast"])
+def test_clocks_of_writers_that_differ_bring_no_forgotten_write_above_an_acknowledged_one(client, store, seconds):
+    """Redis is emptied while a writer puts; another commits; the first is refused, and Redis is emptied again."""
+    archive = archive_on(client, store)
+    overtaken = replace(archive, clock=OffsetClock(inner=SystemClock(), offset=seconds))
+    other = replace(archive, clock=OffsetClock(inner=SystemClock(), offset=-seconds))
+    first, acknowledged = write(archive, b"one"), []
+    store.before_put = [lambda: (client.flushdb(), acknowledged.append(write(other, b"two")))]
+
+    with pytest.raises(ConflictError):
+        write(overtaken, b"three", expected=first.number)
+
+    client.flushdb()
+    assert [archive.newest(NAME)] == acknowledged
+    assert len(store.keys) == 2
+
+
+def test_a_write_is_not_committed_below_a_later_turn_that_came_to_nothing_known(archive, client, store):
+    """The later one's object may appear at any time, and after a loss it would be the newest."""
     first = write(archive, b"one")
-    archive.index.take_turn(NAME, after=first.number, number=first.number + 10, write_id="a")
-    archive.index.end_turn(NAME, "a")
 
-    number = archive.index.take_turn(NAME, after=first.number, number=first.number + 1, write_id="b")
+    def another() -> None:
+        client.flushdb()
+        archive.newest(NAME)
+        archive.index.take_turn(NAME, after=first.number, write_id="b" * 24)
+        archive.index.end_turn(NAME, "b" * 24)
 
-    assert number == first.number + 11
+    store.before_put = [another]
+    hurried = replace(archive, index=replace(archive.index, clock=Acting([])))
+
+    with pytest.raises(OutcomeUnknownError, match="other writers took their turns"):
+        write(hurried, b"two", expected=first.number)
+
+    assert archive.newest(NAME) == first
 
 
 def test_a_turn_that_is_anothers_is_refused_and_nothing_is_put(archive, store):
     first = write(archive, b"one")
-    archive.index.take_turn(NAME, after=first.number, number=first.number + 10**9, write_id="a")
+    archive.index.take_turn(NAME, after=first.number, write_id="a")
     impatient = replace(archive, timing=replace(archive.timing, patience=timedelta(microseconds=1)))
 
     with pytest.raises(ConflictError):
@@ -632,12 +767,10 @@ def test_a_write_that_the_store_refuses_ends_its_turn(archive, store, monkeypatc
         with pytest.raises(AccessDeniedError):
             write(archive, b"two")
 
-    number = archive.index.take_turn(NAME, after=first.number, number=2**62, write_id="a")
-
-    assert number == 2**62
+    assert archive.index.take_turn(NAME, after=first.number, write_id="a") > first.number
 
 
-def test_slow_clocks_do_not_draw_the_number_right_above_the_newest(archive):
+def test_a_slow_clock_does_not_draw_the_number_right_above_the_newest(archive):
     first = a_version(2**61)
     archive.newest(NAME)
     archive.index.advance(first, after=0)
@@ -651,11 +784,9 @@ def test_slow_clocks_do_not_draw_the_number_right_above_the_newest(archive):
 
 def test_a_writer_that_lost_its_turn_waits_for_what_comes_of_the_other(archive, client, store):
     first = write(archive, b"one")
-    mine = first.number + 10**9
-    archive.index.take_turn(NAME, after=first.number, number=mine, write_id="a")
-    archive.index.end_turn(NAME, "a")
-    archive.index.take_turn(NAME, after=first.number, number=mine + 1, write_id="b" * 24)
-    other = a_version(mine + 1, "b" * 24)
+    mine = archive.index.take_turn(NAME, after=first.number, write_id="a" * 24)
+    archive.index.end_turn(NAME, "a" * 24)
+    other = a_version(archive.index.take_turn(NAME, after=first.number, write_id="b" * 24), "b" * 24)
     clock = Acting([lambda: archive.index.advance(other, after=first.number)])
     waiting = replace(archive.index, clock=clock)
 
@@ -668,8 +799,9 @@ def test_a_writer_that_lost_its_turn_waits_for_what_comes_of_the_other(archive, 
 
 def test_a_writer_that_lost_its_turn_to_nobodys_write_is_of_unknown_outcome(archive):
     first = write(archive, b"one")
-    mine = first.number + 10**9
-    archive.index.take_turn(NAME, after=first.number, number=mine + 1, write_id="b" * 24)
+    mine = archive.index.take_turn(NAME, after=first.number, write_id="a" * 24)
+    archive.index.end_turn(NAME, "a" * 24)
+    archive.index.take_turn(NAME, after=first.number, write_id="b" * 24)
 
     with pytest.raises(OutcomeUnknownError, match="other writers took their turns"):
         replace(archive.index, clock=Acting([])).advance(a_version(mine, "a" * 24), after=first.number)
@@ -833,7 +965,9 @@ class _Putting(RedisIndex):
 
     def advance(self, version: Version, *, after: int) -> None:
         self.relearn(version.name)
-        self.take_turn(version.name, after=after, number=version.number, write_id=version.details.write_id)
+        self.take_turn(version.name, after=after, write_id=version.details.write_id)
+        self.kept.drop(version.name, str(after))  # the number is another than that of the turn, which so is forgotten
+        self.relearn(version.name)
         empty = version.tombstone or bool(version.details.body_key)
         for key in [self.layout.hint_key(version.name, "0" * 24)] if version.tombstone else []:
             self.store.put(key, io.BytesIO(), mode=PutMode.OVERWRITE, attributes=Attributes())

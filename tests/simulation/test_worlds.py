@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from consistent_s3.core import deciding, indexed, protocol, retention
+from consistent_s3.core import claiming, deciding, indexed, protocol, retention
 from consistent_s3.core.errors import (
     AnswerLostError,
     NumberTakenError,
@@ -132,21 +132,21 @@ def test_where_the_listing_index_is_not_right_it_shows(profile):
 
 def no_write_id(patch: pytest.MonkeyPatch) -> None:
     """Whatever is there is somebody else's."""
-    patch.setattr(protocol, "from_head", lambda head: replace(real_from_head(head), write_id="somebody else's"))
+    patch.setattr(claiming, "from_head", lambda head: replace(real_from_head(head), write_id="somebody else's"))
 
 
-real_from_head = protocol.from_head
+real_from_head = claiming.from_head
 
 
 def tripped_means_taken(patch: pytest.MonkeyPatch) -> None:
     """409 and 412 are believed without looking at the object."""
-    real = protocol.Committer._whose
+    real = claiming.Claimer.whose
 
-    def believe(self: Any, key: str, write_id: str, number: int) -> Any:
-        verdict, receipt = real(self, key, write_id, number)
-        return (protocol._Verdict.ANOTHERS, None) if receipt is not None else (verdict, receipt)
+    def believe(self: Any, claim: Any) -> Any:
+        verdict, receipt = real(self, claim)
+        return (claiming.Verdict.ANOTHERS, None) if receipt is not None else (verdict, receipt)
 
-    patch.setattr(protocol.Committer, "_whose", believe)
+    patch.setattr(claiming.Claimer, "whose", believe)
 
 
 def lost_means_not_written(patch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from consistent_s3.management.verbs import collect, install_schedule, probe, reindex
+from consistent_s3.management.common import add_common_arguments
+from consistent_s3.management.verbs import collect, events, install_schedule, probe, reindex, rewind
 
-VERBS = {"collect": collect, "install-schedule": install_schedule, "probe": probe, "reindex": reindex}
+VERBS = {
+    "collect": collect,
+    "events": events,
+    "install-schedule": install_schedule,
+    "probe": probe,
+    "reindex": reindex,
+    "rewind": rewind,
+}
 
 
 class Command(BaseCommand):
@@ -23,18 +30,8 @@ class Command(BaseCommand):
         for name, verb in VERBS.items():
             added = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)
             verb.add_arguments(added)
-            _add_common_arguments(added)
+            add_common_arguments(added)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the verb."""
         VERBS[options["verb"]].handle(self, **options)
-
-
-def _add_common_arguments(parser: ArgumentParser) -> None:
-    """Take Django's own options after the verb too; what is not given there leaves what stands before it."""
-    common = parser.add_argument_group("options of every command")
-    common.add_argument("-v", "--verbosity", type=int, choices=range(4), default=SUPPRESS)
-    for option in ("--settings", "--pythonpath"):
-        common.add_argument(option, default=SUPPRESS)
-    for option in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
-        common.add_argument(option, action="store_true", default=SUPPRESS)

@@ -11,6 +11,7 @@ from django.template.defaultfilters import filesizeformat
 
 from consistent_s3.collection import FAILURES, collect_garbage, go_on, storage_aliases
 from consistent_s3.core.fates import Fate, Summary
+from consistent_s3.core.keys import STREAMS
 from consistent_s3.models import CollectionRun
 from consistent_s3.runs import Order, totals
 
@@ -134,6 +135,8 @@ class _Printer:
             return
         if (self._dry_run and fate.is_work) or self._verbosity > 1:
             what = f"version {fate.number}" if fate.number else "body or hint"
+            if f"/{STREAMS}/" in f"/{fate.key}":
+                what = f"events from {fate.number}"
             size = filesizeformat(fate.size)
             self._command.stdout.write(f"  {self._verb(fate):8}  {fate.name}  {what}  {size}  ({fate.reason})")
 

@@ -27,6 +27,10 @@ MINUTES = 10
 """How often the work of killed workers is looked for."""
 
 PASTE = """\
+from datetime import timedelta
+
+from celery.schedules import crontab
+
 CELERY_BEAT_SCHEDULE = {{
     "collect-garbage": {{"task": "{collect}", "schedule": crontab(hour={hour}, minute={minute})}},
     "resume-collections": {{"task": "{resume}", "schedule": timedelta(minutes={minutes})}},

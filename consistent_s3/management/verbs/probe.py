@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from consistent_s3.collection import storage_aliases
 from consistent_s3.core.errors import StoreError
 from consistent_s3.core.probe import MOST_ROUNDS, ROUNDS
-from consistent_s3.core.suitability import Finding, Held, Mode, Question, Report
+from consistent_s3.core.suitability import EVENT_STORE, Finding, Held, Mode, Question, Report, Verdict
 from consistent_s3.probe import configured_mode, probe_of
 
 HELP = "Ask the real bucket how it behaves, and say which index is safe on it."
@@ -134,9 +134,8 @@ class _Printer:
         self._write(f"Safe index modes here: {', '.join(mode.name for mode in report.safe) or 'none'}.")
         for verdict in report.verdicts:
             if verdict.held is not Held.YES:
-                word = "not safe" if verdict.held is Held.NO else "not decided"
-                against = ", ".join(finding.question.id for finding in verdict.against)
-                self._write(f"  {verdict.mode.name}: {word} ({against})")
+                self._write(f"  {verdict.mode.name}: {_word(verdict)}")
+        self._write(f"Streams of events are {_word(report.verdict(EVENT_STORE))} here.")
 
     def _advice(self, report: Report, configured: Mode | None) -> None:
         advised = report.advised(configured)
@@ -149,6 +148,17 @@ class _Printer:
 
     def _write(self, text: str) -> None:
         self._command.stdout.write(text)
+
+
+def _word(verdict: Verdict) -> str:
+    if verdict.held is Held.YES:
+        return "safe"
+    word = "not safe" if verdict.held is Held.NO else "not decided"
+    return f"{word} ({_against(verdict)})"
+
+
+def _against(verdict: Verdict) -> str:
+    return ", ".join(finding.question.id for finding in verdict.against)
 
 
 def _options(mode: Mode) -> str:
@@ -179,6 +189,10 @@ def _as_dict(report: Report, configured: Mode | None) -> dict[str, Any]:
             }
             for verdict in report.verdicts
         ],
+        "event_store": {
+            "safe": report.verdict(EVENT_STORE).held.value,
+            "against": [finding.question.id for finding in report.verdict(EVENT_STORE).against],
+        },
         "configured": configured.name if configured else None,
         "configured_is_safe": configured in report.safe,
         "set": dict(advised.options) if advised else None,

@@ -1,4 +1,4 @@
-"""What every `ObjectStore` and `CommittingIndex` must do, as tests to inherit: a new one is three lines.
+"""What every `ObjectStore`, `CommittingIndex` and `EventStore` must do, as tests to inherit: a new one is three lines.
 
     class TestMyStore(ObjectStoreContract):
         @pytest.fixture
@@ -16,5 +16,6 @@ from __future__ import annotations
 
 from consistent_s3.testing.contracts.indexes import CommittingIndexContract, a_version, advance
 from consistent_s3.testing.contracts.stores import ObjectStoreContract
+from consistent_s3.testing.contracts.streams import EventStoreContract
 
-__all__ = ["CommittingIndexContract", "ObjectStoreContract", "a_version", "advance"]
+__all__ = ["CommittingIndexContract", "EventStoreContract", "ObjectStoreContract", "a_version", "advance"]

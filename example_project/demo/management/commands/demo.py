@@ -119,6 +119,7 @@ class Command(BaseCommand):
         around = Surroundings(
             address=services.address,
             password=password,
+            worker=services.worker.process.pid,
             check_services=children.check,
             age=(lambda keys, by: bucket.age(environment.bucket, by, keys=keys)) if own else None,
         )
