@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from consistent_s3.core.erasing import Eraser, Erasure, Holding
@@ -43,6 +43,8 @@ from consistent_s3.core.writing import MEMORY, PART, SINGLE_PUT, BodyUpload, Spo
 
 HINT_PAUSES = (0.05, 0.2, 0.8, 2.0)
 """Seconds to wait after each put of a hint that had no answer."""
+SHORT_PATIENCE = timedelta(seconds=2)
+"""With a store that denies an object which is not new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,24 +128,24 @@ class Archive:
             version,
             clock=self.clock,
             chance=self.chance,
-            patience=self.timing.patience.total_seconds(),
-            still_there=lambda: self._is_there(version),
+            patience=lambda: self._patience(version),
         )
 
-    def _is_there(self, version: Version) -> bool:
-        """Return whether a version that the store does not show was not collected.
+    def _patience(self, version: Version) -> float | None:
+        """Return for how many seconds to wait for an object that the store denies; `None` if it was collected.
 
-        A collector that died between the object and its row has left the row; but then the version was superseded, and
-        old enough for any store to show it.
+        What is older than `grace` any store should have shown by now, so it is hardly waited for. A collector that died
+        between the object and its row has left the row; but then the version was superseded.
         """
         young = self.clock.now() - version.modified < self.timing.grace
-        if self.index.at(version.name, version.number) is not None:
-            if young or not isinstance(self.index, CommittingIndex) or isinstance(self.index, ForgetfulIndex):
-                return True
-            newest = self.index.newest(version.name)
-            return newest is not None and newest.number == version.number
-        lags = isinstance(self.index, ForgetfulIndex) and not self.index.strong_listing
-        return lags and young
+        waits = (self.timing.patience if young else min(self.timing.patience, SHORT_PATIENCE)).total_seconds()
+        if self.index.at(version.name, version.number) is None:
+            lags = isinstance(self.index, ForgetfulIndex) and not self.index.strong_listing
+            return waits if lags and young else None
+        if young or not isinstance(self.index, CommittingIndex) or isinstance(self.index, ForgetfulIndex):
+            return waits
+        newest = self.index.newest(version.name)
+        return waits if newest is not None and newest.number == version.number else None
 
     # Writing
 

@@ -44,6 +44,7 @@ class VersionReader(io.RawIOBase):
        raises `VersionNotFoundError`.
     2. The end of the data is only ever the end of the version: a broken connection is resumed or raises.
     3. An object that the store does not show yet is waited for, then `NotYetVisibleError`; never another version.
+       `patience` says for how many seconds, `None` if the object is gone for good.
 
     Not guaranteed: safety of one reader in several threads. Give each its own.
     """
@@ -55,8 +56,7 @@ class VersionReader(io.RawIOBase):
         *,
         clock: Clock,
         chance: random.Random,
-        patience: float,
-        still_there: Callable[[], bool],
+        patience: Callable[[], float | None],
     ) -> None:
         super().__init__()
         self.version = version
@@ -64,7 +64,6 @@ class VersionReader(io.RawIOBase):
         self._clock = clock
         self._chance = chance
         self._patience = patience
-        self._still_there = still_there
         self._position = 0
         self._download: Download | None = None
         self._download_at = 0
@@ -168,19 +167,17 @@ class VersionReader(io.RawIOBase):
 
     def _visible(self, request: Callable[[], Answer]) -> Answer:
         """Return what the store answers, once it shows the object."""
-        give_up = self._clock.monotonic() + self._patience
+        began = self._clock.monotonic()
         pause = 0.05
         while True:
             try:
                 return request()
             except KeyMissingError as error:
-                if not self._still_there():
+                patience = self._patience()
+                if patience is None:
                     self._raise_gone(error)
-                if self._clock.monotonic() > give_up:
-                    raise NotYetVisibleError(
-                        f"Version {self.version.number} of {self.version.name!r} is there, but the store does "
-                        f"not show its object after {self._patience:g} seconds. Try again later."
-                    ) from error
+                if self._clock.monotonic() - began >= patience:
+                    self._raise_hidden(patience, error)
             self._clock.sleep(pause * (0.5 + self._chance.random()))
             pause = min(pause * 2, 5.0)
 
@@ -188,6 +185,13 @@ class VersionReader(io.RawIOBase):
         raise VersionNotFoundError(
             f"Version {self.version.number} of {self.version.name!r} is gone: it was collected or erased while it "
             "was being read. Open the file again for the current version."
+        ) from error
+
+    def _raise_hidden(self, patience: float, error: StoreError) -> NoReturn:
+        raise NotYetVisibleError(
+            f"Version {self.version.number} of {self.version.name!r} is there, but the store does not show its object "
+            f"after {patience:g} seconds. It was written {self.version.modified:%Y-%m-%d %H:%M} UTC: if that was just "
+            "now, try again later; if not, somebody deleted it there, or it was lost."
         ) from error
 
     def _drop(self) -> None:

@@ -380,12 +380,16 @@ def test_index_is_asked_once_for_many_names(indexed: Archive) -> None:
 def test_row_whose_object_a_dead_collector_took_reads_as_gone(
     indexed: Archive, memory: MemoryObjectStore, clock: ManualClock, number: int, age: timedelta, error: type[Exception]
 ) -> None:
-    """The object goes before its row. What no collector takes may just not be visible yet."""
+    """The object goes before its row. What is young may just not be visible yet; little else is waited for."""
     write(indexed, "a.txt", "one")
     write(indexed, "a.txt", "two")
     version = indexed.require("a.txt", number)
     memory.delete([version.key])
     clock.advance(age)
+    before = clock.monotonic()
 
     with pytest.raises(error):
         indexed.reader(version).readall()
+
+    waited = clock.monotonic() - before
+    assert waited == (0 if error is VersionNotFoundError else pytest.approx(33 if age < DAY else 2.5, rel=0.3))

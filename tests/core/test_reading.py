@@ -341,7 +341,9 @@ def test_object_never_visible_is_an_error_of_its_own(slow_to_show: SlowToShow, c
         reader.readall()
 
     assert str(refused.value) == (
-        "Version 1 of 'a.txt' is there, but the store does not show its object after 30 seconds. Try again later."
+        "Version 1 of 'a.txt' is there, but the store does not show its object after 30 seconds. It was written "
+        f"{clock.now():%Y-%m-%d %H:%M} UTC: if that was just now, try again later; if not, somebody deleted it there, "
+        "or it was lost."
     )
     assert clock.monotonic() == pytest.approx(33, abs=4)
 

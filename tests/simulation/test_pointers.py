@@ -215,7 +215,7 @@ def evicted_pointers_are_taken_for_expired(patch: pytest.MonkeyPatch) -> None:
 
 def reads_without_waiting(patch: pytest.MonkeyPatch) -> None:
     """What the pointer names and the store does not show is taken for collected."""
-    patch.setattr(Archive, "_is_there", lambda self, version: False)
+    patch.setattr(Archive, "_patience", lambda self, version: None)
 
 
 def pointers_expire_before_the_listing_settles(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from consistent_s3.core.archive import Archive
 from consistent_s3.core.documents import Documents
 from consistent_s3.core.errors import (
     ConflictError,
@@ -20,7 +21,6 @@ from consistent_s3.core.errors import (
     VersionNotFoundError,
 )
 from consistent_s3.core.numbers import Numbering, next_number
-from consistent_s3.core.reading import VersionReader
 from consistent_s3.core.seams import Clock
 from consistent_s3.index.pointers import PointerIndex
 from consistent_s3.index.slots import Slot
@@ -160,7 +160,7 @@ def number_learned_after_the_value(patch: pytest.MonkeyPatch) -> None:
 
 def what_is_not_visible_yet_is_not_there(patch: pytest.MonkeyPatch) -> None:
     """An object that the store denies reads as the default, at once."""
-    patch.setattr(VersionReader, "_patience", property(lambda self: -1.0, lambda self, value: None), raising=False)
+    patch.setattr(Archive, "_patience", lambda self, version: 0.0)
     real = Documents._look_once
 
     def look_once(self: Any, default: Any, newest: Any) -> Any:

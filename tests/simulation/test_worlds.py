@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from consistent_s3.core import claiming, deciding, indexed, protocol, retention
+from consistent_s3.core.archive import Archive
 from consistent_s3.core.errors import (
     AnswerLostError,
     NumberTakenError,
@@ -20,11 +21,9 @@ from consistent_s3.core.errors import (
     PreconditionTrippedError,
     StoreError,
 )
-from consistent_s3.core.reading import VersionReader
 from consistent_s3.core.retention import Decision, Reason
 from consistent_s3.core.seams import ObjectHead, ObjectInfo, PutMode, PutReceipt
 from consistent_s3.core.versions import Details, from_head
-from consistent_s3.index.listing import ListingIndex
 from consistent_s3.testing import worlds
 from consistent_s3.testing.eventual import PROFILES, REPLICATED, S3_2019
 from consistent_s3.testing.indexes import MemoryIndex
@@ -274,9 +273,7 @@ def index_is_set_without_comparing(patch: pytest.MonkeyPatch) -> None:
 
 def reads_without_waiting(patch: pytest.MonkeyPatch) -> None:
     """A 404 is taken for "gone", although the index names the version."""
-    patch.setattr(VersionReader, "_patience", property(lambda self: -1.0, lambda self, value: None), raising=False)
-    patch.setattr(ListingIndex, "at", lambda *arguments: None)
-    patch.setattr(MemoryIndex, "at", lambda *arguments: None)
+    patch.setattr(Archive, "_patience", lambda self, version: None)
 
 
 def clean_up_takes_what_the_index_does_not_know_yet(patch: pytest.MonkeyPatch) -> None:
