@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +21,7 @@ from consistent_s3.management.commands.consistent_s3 import Command
 from consistent_s3.models import CollectionRun
 from consistent_s3.storage import ConsistentS3Storage
 from tests.archive.models import Contract
-from tests.projects import run_django, run_python, write_settings
+from tests.projects import SECONDS, environment, run_django, run_python, write_settings
 from tests.seeding import seed
 
 pytestmark = pytest.mark.django_db
@@ -358,6 +361,25 @@ def test_a_process_that_failed_ends_with_one_and_no_traceback(project, options):
     assert run.returncode == 1
     assert run.stderr == f"CommandError: {FAILED}\n"
     assert json.loads(run.stdout)["default"]["failure"].startswith("Cannot list 'files/': there is no bucket 'missing'")
+
+
+def test_a_process_whose_reader_has_gone_ends_quietly(project, storage, tmp_path):
+    """As in `manage.py consistent_s3 collect | head -n 1`."""
+    project("--dry-run")  # writes the settings
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [sys.executable, "-m", "django", "consistent_s3", "collect", "--dry-run"],
+        env=environment(tmp_path),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(writing)
+        _, errors = process.communicate(timeout=SECONDS)
+
+    assert (process.returncode, errors) == (141, "")
 
 
 def test_a_process_whose_database_has_no_tables_deletes_nothing_and_says_so(storage, tmp_path, options):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -17,6 +19,9 @@ VERBS = {
     "reindex": reindex,
     "rewind": rewind,
 }
+
+NOBODY_READS = 141
+"""The status of a program that wrote to a pipe whose reader had gone, as shells tell it: 128 and SIGPIPE."""
 
 
 class Command(BaseCommand):
@@ -34,4 +39,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the verb."""
-        VERBS[options["verb"]].handle(self, **options)
+        try:
+            VERBS[options["verb"]].handle(self, **options)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # As in `... | head`. Whatever is still to be written as Python ends goes nowhere, too.
+            # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(NOBODY_READS) from None
