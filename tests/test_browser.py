@@ -118,9 +118,11 @@ def test_a_clerk_replaces_a_file_finds_its_history_and_brings_yesterdays_back(op
 
     page.set_input_files("input[type=file]", str(wrong))
     page.get_by_label("What changed?").fill("New terms")
-    page.get_by_role("button", name="Save and continue editing").click()
-    page.get_by_role("link", name="Versions of File").click()
-    page.get_by_role("row", name="lease-2027.txt").get_by_role("link", name="Restore version 3").click()
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("button", name="Save and continue editing").click()
+    follow(page, "Versions of File")
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("row", name="lease-2027.txt").get_by_role("link", name="Restore version 3").click()
     page.get_by_label("Comment").fill("That was the wrong file")
     with page.expect_navigation(wait_until="load"):
         page.get_by_role("button", name="Restore this version").click()

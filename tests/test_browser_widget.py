@@ -217,8 +217,7 @@ def test_a_clerk_finds_who_changed_the_price_list_and_what(open_page, contract):
     row = page.locator(".consistent-s3-versions tbody tr")
     keep(page, "clerk-found")
     told = row.inner_text()
-    page.get_by_role("link", name="What changed in version 2").click()
-    page.wait_for_load_state("load")
+    follow(page, "What changed in version 2")
     keep(page, "clerk-compared")
 
     assert "bob" in told
