@@ -22,7 +22,7 @@ from tests.test_storage_races import at_once
 
 THREADS, EACH = 16, 8
 PROCESSES, EACH_PROCESS = 6, 15
-WAIT = 20
+WAIT = 60
 """Seconds after which a thread that waits for another is a failure."""
 
 REAL = [
@@ -36,6 +36,12 @@ on_transactional = pytest.mark.parametrize(
     [pytest.param("database", kind.values[0], marks=kind.marks) for kind in databases.SERVERS],
     indirect=True,
 )
+
+
+@pytest.fixture
+def options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of a storage that goes on trying: on a slow machine somebody may be beaten for half a minute."""
+    return {**options, "patience": 600}
 
 
 def add_one(value: int) -> int:
