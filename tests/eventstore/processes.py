@@ -167,10 +167,12 @@ def read(plan: Plan, reader: int, _: int) -> None:
 
 
 def compact(plan: Plan, compactor: int, _: int) -> None:
-    """Compact until nothing is appended any more."""
+    """Compact until nothing is appended any more, and then what came last."""
     events = make_events(make_client(plan.url))
     covered = 0
-    while not plan.ended.exists():
+    ended = False
+    while not ended:
+        ended = plan.ended.exists()
         covered += events.compact(*STREAM, most=500).covered
         events.clock.sleep(PAUSE)
     (Path(plan.directory) / f"compactor-{compactor}.json").write_text(json.dumps(covered))
