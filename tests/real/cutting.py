@@ -27,6 +27,8 @@ KINDS = (
     "before a statement",
 )
 """Where connections are cut."""
+PATIENCE = 60
+"""Seconds after which a connection that is still open is a failure."""
 _LANDS = {"COMMIT is sent, nobody waits", "COMMIT lands late"}
 """Where the server does what it was told, and then finds nobody there."""
 
@@ -70,6 +72,13 @@ class CuttingProxy(Proxy):
     def port(self) -> int:
         """Return where it listens."""
         return int(self._listener.getsockname()[1])
+
+    def rest(self) -> None:
+        """Wait until nobody is connected: then what lands late has landed."""
+        give_up = time.monotonic() + PATIENCE
+        while self._sockets:
+            assert time.monotonic() < give_up, "somebody is still connected"
+            time.sleep(0.01)
 
     def _connect(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._server) as server:

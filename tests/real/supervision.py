@@ -21,8 +21,10 @@ import redis
 
 from tests.real.plans import Plan
 
-PATIENCE = 60
+PATIENCE = 120
 """Seconds that a process gets to end its last operation."""
+LONGEST = 3
+"""How many times as long as on average it takes at the most until something befalls them again: it does happen."""
 
 
 class Supervisor:
@@ -85,7 +87,8 @@ class Supervisor:
     # How
 
     def _next(self, event: str) -> float:
-        return time.monotonic() + self.chance.expovariate(1 / getattr(self.plan, f"{event}_every"))
+        every = getattr(self.plan, f"{event}_every")
+        return time.monotonic() + min(self.chance.expovariate(1 / every), LONGEST * every)
 
     def _start(self, client: str) -> None:
         self._lives[client] += 1
