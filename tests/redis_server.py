@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -12,15 +11,20 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from tests.ports import kept_port
+
 PROGRAM = shutil.which("redis-server")
 
 
 class RedisServer:
-    """A `redis-server` on a free port of 127.0.0.1, without persistence; a context manager."""
+    """A `redis-server` on a free port of 127.0.0.1, without persistence; a context manager.
+
+    The port is kept while it is down: nobody else gets it who asks for any.
+    """
 
     def __init__(self, directory: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self._kept = kept_port()
+        self.port = self._kept.getsockname()[1]
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -38,7 +42,7 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory)]
         self._process = subprocess.Popen([PROGRAM, *options], stdout=subprocess.DEVNULL)
         patient = redis.Redis.from_url(
-            self.url, retry=Retry(ConstantBackoff(0.01), 1000), retry_on_error=[redis.ConnectionError]
+            self.url, retry=Retry(ConstantBackoff(0.01), 6000), retry_on_error=[redis.ConnectionError]
         )
         patient.ping()
         patient.close()
@@ -56,3 +60,4 @@ class RedisServer:
 
     def __exit__(self, *error: object) -> None:
         self.kill()
+        self._kept.close()

@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
+
+from tests.ports import kept_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,7 +28,8 @@ pytestmark = [
 MANAGE = Path(__file__).parent.parent / "example_project" / "manage.py"
 STARTED = re.compile(r"^Started +(?P<name>[a-z ]+) \(process (?P<pid>\d+)\)$")
 CONFLICT = "Version 2 of 'documents/report.txt' is current, but 1 was expected. Read version 2 and decide again."
-PATIENCE = 120
+PATIENCE = 600
+"""Seconds after which a demo that has not ended is killed."""
 
 
 @pytest.fixture
@@ -74,12 +77,6 @@ def read_until(output: IO[str], pattern: str) -> str:
         if re.search(pattern, line):
             return "".join(lines)
     pytest.fail(f"no line has {pattern!r}:\n{''.join(lines)}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def pids(output: str) -> dict[str, int]:
@@ -240,7 +237,8 @@ def test_check_whose_worker_dies_fails_and_says_so(environment: dict[str, str], 
 def test_demo_ended_by_a_signal_leaves_nothing(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    port = free_port()
+    kept = kept_port()
+    port = kept.getsockname()[1]
 
     with demo(environment, "--port", str(port)) as process:
         assert process.stdout is not None
@@ -255,7 +253,7 @@ def test_demo_ended_by_a_signal_leaves_nothing(
     assert survivors(born) == {}
     assert list(tmp_path.iterdir()) == []
     assert f"http://127.0.0.1:{port}/admin/" in output
-    with socket.socket() as probe:
+    with kept, socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
@@ -293,15 +291,21 @@ def test_port_that_is_taken_is_refused(environment: dict[str, str], tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def take_usual_port(taking: socket.socket) -> None:
+    """Listen there once no other demo does, which may end at any moment; who stays has taken it just as well."""
+    taking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        with suppress(OSError):
+            taking.bind(("127.0.0.1", 8000))
+            taking.listen()
+            return
+        time.sleep(0.1)
+
+
 def test_usual_port_that_is_taken_is_replaced_aloud(environment: dict[str, str]) -> None:
     with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 8000))
-        except OSError:
-            pass  # somebody else has taken it: just as well
-        else:
-            taken.listen()
+        take_usual_port(taken)
 
         with demo(environment) as process:
             assert process.stdout is not None
