@@ -62,13 +62,13 @@ def in_a_thread(work: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
 
 @contextmanager
 def _sqlite(kind: str, name: str, directory: Path) -> Iterator[dict[str, Any]]:
-    yield {"ENGINE": "django.db.backends.sqlite3", "NAME": str(directory / name), "OPTIONS": {"timeout": 20}}
+    yield {"ENGINE": "django.db.backends.sqlite3", "NAME": str(directory / name), "OPTIONS": {"timeout": 60}}
 
 
 @contextmanager
 def _postgresql(kind: str, name: str, directory: Path) -> Iterator[dict[str, Any]]:
     try:
-        server = psycopg.connect(**POSTGRESQL, dbname="postgres", autocommit=True, connect_timeout=2)
+        server = psycopg.connect(**POSTGRESQL, dbname="postgres", autocommit=True, connect_timeout=60)
     except psycopg.OperationalError as error:
         pytest.skip(f"No PostgreSQL at 127.0.0.1:5432 for user postgres: {error}")
     with server:
@@ -82,7 +82,7 @@ def _postgresql(kind: str, name: str, directory: Path) -> Iterator[dict[str, Any
 @contextmanager
 def _mariadb(kind: str, name: str, directory: Path) -> Iterator[dict[str, Any]]:
     try:
-        server = pymysql.connect(**MARIADB, connect_timeout=2)
+        server = pymysql.connect(**MARIADB, connect_timeout=60)
     except pymysql.MySQLError as error:
         pytest.skip(f"No MariaDB at 127.0.0.1:3306 for user root: {error}")
     with server, server.cursor() as cursor:
