@@ -13,7 +13,9 @@ from archive.tasks import JOBS, plan_stock_taking, take_stock
 from demo.checklist import Checklist, wait_until
 
 SECONDS_EACH = 0.3
-PATIENCE = 45
+UNTIL_KILLED = 2.0
+"""The same for the task that is to be killed: it must not be done before anybody has looked."""
+PATIENCE = 120
 """Seconds for the worker to get to it: it may be collecting."""
 
 
@@ -22,7 +24,7 @@ def kill_and_resume(see: Checklist, check_services: Callable[[], None], worker: 
     job = f"stock-{secrets.token_hex(4)}"
     names = [f"{place}/{name}" for place in ("documents", "covers") for name in default_storage.listdir(place)[1]]
     plan_stock_taking(job, names)
-    take_stock.delay(job, SECONDS_EACH)
+    take_stock.delay(job, UNTIL_KILLED)
     begun = wait_until(lambda: len(_done(job)) >= 2, seconds=PATIENCE, meanwhile=check_services)
     see.see(begun is not None, f"a task takes stock of {len(names)} files, and notes each", instead=JOBS.read(job))
 

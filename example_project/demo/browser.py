@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-TIMEOUT = 20
+TIMEOUT = 60
 """Seconds to wait for an answer."""
 
 

@@ -16,7 +16,7 @@ from demo.checklist import Checklist, NotSoError
 
 PARCELS = [f"parcel {number}" for number in range(1, 9)]
 PRICE = Decimal("12.50")
-PATIENCE = 60
+PATIENCE = 120
 """Seconds for all threads to come to their end."""
 
 

@@ -21,7 +21,7 @@ from demo.ordering import order_pay_and_ship
 from demo.samples import ANN, BOB
 
 MONTH = timedelta(days=30)
-WORKER_PATIENCE = 45
+WORKER_PATIENCE = 120
 """Seconds for the worker to do what beat tells it every few: it may still be starting."""
 
 

@@ -25,7 +25,7 @@ from demo.processes import ChildDiedError, Children
 from demo.services import Services, make_folders, start_services
 from demo.walk import Surroundings, walk
 
-START_PATIENCE = 40
+START_PATIENCE = 120
 """Seconds for the web server to answer."""
 
 
