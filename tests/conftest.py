@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections
 from django.utils import translation
 
@@ -52,7 +53,15 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(scope="session")
 def live_server(django_db_setup: None, live_server: Any) -> Any:
-    """Begin to serve when it is known that the database is a file."""
+    """Begin to serve when it is known that the database is a file; each answer is as of the settings of its moment.
+
+    The server would keep the middleware of whichever test was the first, and forget about those of all others.
+    """
+
+    def as_of_now(environ: dict[str, Any], start_response: Any) -> Any:
+        return WSGIHandler()(environ, start_response)
+
+    live_server.thread.httpd.get_app().application = as_of_now
     return live_server
 
 

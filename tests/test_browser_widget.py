@@ -168,7 +168,6 @@ def test_a_missing_comment_is_asked_for_and_the_file_is_still_there(open_page, d
 @pytest.mark.parametrize("width", [1280, 400])
 def test_pages_turn_with_the_script(open_page, contract, settings, width):
     settings.LANGUAGE_CODE = "ar"
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
     path = reverse("admin:archive_contract_change", args=[contract.pk])
     page = open_page(path, width=width)
     page.set_input_files("input[type=file]", mine())
