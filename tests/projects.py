@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-SECONDS = 60
+SECONDS = 300
 """After which a command that has not ended is a failure."""
 
 

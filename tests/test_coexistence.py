@@ -15,7 +15,7 @@ from tests.projects import REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-SECONDS = 600
+SECONDS = 1800
 """After which tests that have not ended are a failure."""
 
 

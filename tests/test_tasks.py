@@ -34,7 +34,7 @@ BACKEND = "consistent_s3.storage.ConsistentS3Storage"
 SECRET = "not-for-the-broker"
 OLD = datetime.now(UTC) - timedelta(days=9)
 REDIS = "redis://127.0.0.1:6379/9"
-PATIENCE = 60
+PATIENCE = 300
 """Seconds after which a process that has not done its work is a failure."""
 
 

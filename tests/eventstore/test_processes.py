@@ -62,7 +62,7 @@ def run(plan: Plan) -> list[int]:
     command = [sys.executable, "-m", "tests.eventstore.processes", str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as supervisor:
         try:
-            printed, _ = supervisor.communicate(timeout=300)
+            printed, _ = supervisor.communicate(timeout=900)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(supervisor.pid, signal.SIGKILL)  # whom it left behind

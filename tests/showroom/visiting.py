@@ -43,7 +43,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS, timeout=120_000)
         yield started
         started.close()
 
@@ -85,6 +85,7 @@ def visitor(browser: Any, site: str, user: Any, look: Look) -> Iterator[Visitor]
         locale=look.language,
     )
     context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": site}])
+    context.set_default_timeout(60_000)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}") if _is_wrong(message) else None)
