@@ -14,6 +14,8 @@ import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections
 from django.utils import translation
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from consistent_s3.assembly import place_of
 from consistent_s3.clients import shared_client
@@ -30,6 +32,10 @@ collect_ignore = (
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and so would whatever programs the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Hypothesis fails an example that takes 0.2 seconds, and one that takes as long to make: a busy machine takes both.
+hypothesis_settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("unhurried")
 
 _buckets = itertools.count(1)
 
