@@ -22,6 +22,7 @@ from consistent_s3.core.errors import (
     StoreError,
     UnreachableError,
 )
+from consistent_s3.core.seams import SystemClock
 from consistent_s3.core.selftest import honouring
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import S3Server, assert_requests, count_requests
@@ -59,6 +60,14 @@ def through(make_storage: MakeStorage, proxy: Proxy) -> Iterator[MakeStorage]:
     yield make
     for storage in made:
         shared_client(storage).close()
+
+
+@pytest.fixture
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock go forward where it would be waited for: a deadline passes soon, and never too soon."""
+    real, slept = SystemClock.monotonic, []
+    monkeypatch.setattr(SystemClock, "monotonic", lambda clock: real(clock) + sum(slept))
+    monkeypatch.setattr(SystemClock, "sleep", lambda clock, seconds: slept.append(seconds))
 
 
 def history(storage: ConsistentS3Storage, name: str = "a.txt") -> list[int]:
@@ -144,14 +153,15 @@ def test_a_deletion_whose_answer_is_lost_happens_once(
     assert storage.listdir("") == ([], [])
 
 
+@pytest.mark.usefixtures("_no_waiting")
 def test_a_hint_that_cannot_be_written_deletes_nothing(
     through: MakeStorage, storage: ConsistentS3Storage, proxy: Proxy
 ) -> None:
     storage.save("a.txt", ContentFile(b"text"))
-    cut = proxy.cut("PUT", HINT, times=99)
+    cut = proxy.cut("PUT", HINT, times=999)
 
     with pytest.raises(StoreError):
-        through(write_deadline=1).delete("a.txt")
+        through().delete("a.txt")
 
     assert cut.fired
     assert history(storage) == [1]
@@ -177,8 +187,9 @@ def test_a_write_of_which_nothing_more_is_heard_is_of_unknown_outcome(
     assert (raised.value.name, raised.value.number, raised.value.write_id) == ("a.txt", 1, landed.details.write_id)
 
 
+@pytest.mark.usefixtures("_no_waiting")
 def test_a_store_that_answers_503_until_the_deadline_leaves_the_outcome_unknown(make_storage: MakeStorage) -> None:
-    storage = make_storage(**ONCE, write_deadline=0.2)
+    storage = make_storage(**ONCE)
 
     with answering(storage, 503, "SlowDown", "PutObject"), pytest.raises(OutcomeUnknownError):
         storage.save("a.txt", ContentFile(b"text"))
@@ -306,11 +317,11 @@ def test_a_file_read_after_an_error_goes_on_where_it_was(
 
 
 @pytest.fixture
-def nobody(make_storage: MakeStorage) -> ConsistentS3Storage:
-    """Return a storage on a port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    return make_storage(endpoint_url=f"http://127.0.0.1:{port}", **ONCE)
+def nobody(make_storage: MakeStorage) -> Iterator[ConsistentS3Storage]:
+    """Return a storage on a port where nobody listens, nor anybody else can."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield make_storage(endpoint_url=f"http://127.0.0.1:{taken.getsockname()[1]}", **ONCE)
 
 
 OPERATIONS = {
