@@ -62,7 +62,8 @@ def in_a_thread(work: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
 
 @contextmanager
 def _sqlite(kind: str, name: str, directory: Path) -> Iterator[dict[str, Any]]:
-    yield {"ENGINE": "django.db.backends.sqlite3", "NAME": str(directory / name), "OPTIONS": {"timeout": 60}}
+    options = {"timeout": 60, "init_command": "PRAGMA synchronous = OFF"}
+    yield {"ENGINE": "django.db.backends.sqlite3", "NAME": str(directory / name), "OPTIONS": options}
 
 
 @contextmanager

@@ -20,6 +20,12 @@ from tests import programs
 MakeStorage = Callable[..., ConsistentS3Storage]
 
 
+@pytest.fixture
+def storage_options(storage_options: dict[str, Any]) -> dict[str, Any]:
+    """Let the last of many writers be beaten for longer than 30 seconds, which a machine under load may take."""
+    return {**storage_options, "patience": 600}
+
+
 def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
     """Return what `act(0)`, `act(1)` ... answered, or raised, when they all began together."""
     together, outcomes = threading.Barrier(count), {}
@@ -97,13 +103,16 @@ def test_of_16_who_expect_nothing_one_creates(storage: ConsistentS3Storage) -> N
 
 def test_no_update_is_lost_by_those_who_expect_what_they_read(storage: ConsistentS3Storage) -> None:
     storage.write("counter", ContentFile(b"0"))
+    all_have_read = threading.Barrier(8)
 
     def count_up(index: int) -> int:
         conflicts = 0
-        for _ in range(3):
+        for turn in range(3):
             while True:
                 with storage.open("counter") as file:
                     value = int(file.read())
+                if turn == conflicts == 0:
+                    all_have_read.wait()  # so that all but one are in conflict
                 try:
                     storage.write("counter", ContentFile(str(value + 1).encode()), expected=file.version.number)
                     break
@@ -115,7 +124,7 @@ def test_no_update_is_lost_by_those_who_expect_what_they_read(storage: Consisten
 
     assert read(storage, "counter") == b"24"
     assert len(list(storage.history("counter"))) == 25
-    assert sum(conflicts) > 0
+    assert sum(conflicts) >= 7
 
 
 def test_savers_deleters_and_restorers_leave_a_history_without_gaps(storage: ConsistentS3Storage) -> None:
@@ -197,7 +206,7 @@ def test_4_processes_save_one_name_and_every_save_is_in_the_history_once(
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    ended = [process.communicate(timeout=120) for process in processes]
+    ended = [process.communicate(timeout=600) for process in processes]
 
     assert ready == ["ready\n"] * 4, ended
     saved = {number: text for printed, _ in ended for number, text in json.loads(printed)}

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.core.building import make_archive, read, write
 
 THREADS = 32
 WRITES = 4
+PATIENT = Timing(patience=timedelta(minutes=5))
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +35,7 @@ def _switch_all_the_time() -> Iterator[None]:
 
 @pytest.fixture
 def archive() -> Archive:
-    timing = Timing(patience=timedelta(minutes=5))
-    return make_archive(MemoryObjectStore(), SystemClock(), timing=timing)  # type: ignore[arg-type]
+    return make_archive(MemoryObjectStore(), SystemClock(), timing=PATIENT)  # type: ignore[arg-type]
 
 
 def test_acknowledged_numbers_are_unique_and_without_gap_and_all_in_the_history(archive: Archive) -> None:
@@ -82,7 +83,8 @@ def test_of_writers_who_expect_the_same_number_one_succeeds(archive: Archive) ->
 
 
 def test_clock_numbered_writes_are_all_kept() -> None:
-    archive = make_archive(MemoryObjectStore(), SystemClock(), numbering=Numbering.CLOCK)  # type: ignore[arg-type]
+    clock: Any = SystemClock()
+    archive = make_archive(MemoryObjectStore(), clock, numbering=Numbering.CLOCK, timing=PATIENT)
 
     def many(thread: int) -> list[Version]:
         return [write(archive, "a.txt", f"{thread} {turn}") for turn in range(WRITES)]
