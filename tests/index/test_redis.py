@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import random
+import select
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -419,7 +420,10 @@ def test_an_answer_that_is_cut_off_does_not_commit_twice(redis_server, store):
 
 
 class _Cutting:
-    """Passes bytes to Redis and back, and cuts the connection where the answer to the next swap would pass."""
+    """Passes bytes to Redis and back, and cuts the connection where the answer to the next swap would pass.
+
+    It waits for no whole command nor answer: each may come in several pieces, and several in one.
+    """
 
     def __init__(self, port: int) -> None:
         self._redis = port
@@ -450,13 +454,19 @@ class _Cutting:
 
     def _pass(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self._redis)) as server:
-            while request := client.recv(65536):
-                server.sendall(request)
-                answer = server.recv(65536)
-                if self._cuts and b"EVALSHA" in request and b'"etag"' in request:
-                    self._cuts = False
-                    return
-                client.sendall(answer)
+            sides, sent = {client: server, server: client}, b""
+            while True:
+                readable, _, _ = select.select(list(sides), [], [])
+                for side in readable:
+                    data = side.recv(65536)
+                    sent = sent + data if side is client else sent
+                    if side is server and self._cuts and b"EVALSHA" in sent and b'"etag"' in sent:
+                        self._cuts = False
+                        return
+                    if not data:
+                        return
+                    sides[side].sendall(data)
+                    sent = b"" if side is server else sent
 
 
 # Races
