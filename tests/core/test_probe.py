@@ -55,7 +55,7 @@ class RacingClock(ManualClock):
 
     def sleep(self, seconds: float) -> None:
         if threading.current_thread() is not threading.main_thread():
-            self.all_have_checked.wait(timeout=10)
+            self.all_have_checked.wait(timeout=60)
         super().sleep(seconds)
 
 

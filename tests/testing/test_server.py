@@ -17,7 +17,7 @@ from consistent_s3.storage import ConsistentS3Storage
 def plain(storage_options: dict[str, Any]) -> S3Storage:
     """Return django-storages' own storage on a bucket of the server; it does not wait for ever."""
     options = {name: value for name, value in storage_options.items() if name != "index"}
-    return S3Storage(**options, client_config=Config(read_timeout=5, retries={"total_max_attempts": 1}))
+    return S3Storage(**options, client_config=Config(read_timeout=60, retries={"total_max_attempts": 1}))
 
 
 def test_what_is_read_from_the_server_can_be_sent_to_it(storage_options, plain):
