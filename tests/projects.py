@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-SECONDS = 300
+SECONDS = 600
 """After which a command that has not ended is a failure."""
 
 

@@ -155,7 +155,7 @@ def in_a_process(program: str, options: dict[str, Any]) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
 
 

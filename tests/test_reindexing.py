@@ -85,16 +85,17 @@ def roll_back(storage: ConsistentS3Storage, data: bytes, name: str = NAME) -> st
 
 
 class About:
-    """A time that is another one when they are two seconds apart at most.
+    """A time that is another one when they are a minute apart at most.
 
-    A row has the time of the store's answer to the put, a listing that of the object: a second may turn in between.
+    A row has the time of the store's answer to the put, a listing that of the object: a busy machine lets some seconds
+    pass in between.
     """
 
     def __init__(self, time: datetime) -> None:
         self.time = time
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, About) and abs(self.time - other.time) <= timedelta(seconds=2)
+        return isinstance(other, About) and abs(self.time - other.time) <= timedelta(minutes=1)
 
     def __repr__(self) -> str:
         return f"about {self.time}"
