@@ -1,8 +1,8 @@
 """What a PDF says of itself, and its text, found out by a process of its own.
 
 A PDF of some kilobytes can unpack to gigabytes, and all its pages may be one stream, so that nothing tells beforehand
-what reading it costs. The process has no more than `SECONDS` and `MEMORY`, and none of the project's environment; what
-it told before it was ended counts.
+what reading it costs. The process has no more than `SECONDS`, `WAITED` and `MEMORY`, and none of the project's
+environment; what it told before it was ended counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 5
-"""Of a processor, and half of what a clock may show."""
+"""Of a processor."""
+WAITED = 10
+"""Seconds that a clock may show."""
 MEMORY = 512 * 1024**2
 """Bytes that the process may have, its code included."""
 PAGES = 50
@@ -84,7 +86,7 @@ def _ask(data: bytes, most: int) -> tuple[list[bytes], bool]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
-            timeout=2 * SECONDS,
+            timeout=WAITED,
             check=False,
         )
     except subprocess.TimeoutExpired as error:

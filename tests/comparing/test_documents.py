@@ -217,16 +217,16 @@ def test_a_pdf_whose_streams_unpack_to_gigabytes_tells_its_pages():
 
 
 def test_a_pdf_that_takes_for_ever_is_given_up_and_what_it_told_is_kept(monkeypatch):
-    monkeypatch.setattr(pdfs, "SECONDS", 1)
+    monkeypatch.setattr(pdfs, "SECONDS", 2)  # ten times what the facts take, a third of what the first page takes
     monkeypatch.setattr(pdfs, "MEMORY", 8 * 1024**3)
 
-    found = look_into(heavy(b"BT /F 9 Tf (a) Tj ET\n" * 100_000, pages=50))
+    found = look_into(heavy(b"BT /F 9 Tf (a) Tj ET\n" * 150_000, pages=50))
 
     assert (found.facts["pages"], found.text, found.cut) == ("50", "", True)
 
 
 def test_a_pdf_that_takes_no_processor_but_time_is_given_up(monkeypatch):
-    monkeypatch.setattr(pdfs, "SECONDS", 0.05)
+    monkeypatch.setattr(pdfs, "WAITED", 0.1)
     monkeypatch.setattr(pdfs, "__name__", "tests.comparing.waiting")
 
     assert look_into(pdf()).cut
