@@ -186,6 +186,6 @@ def test_a_megabyte_made_to_be_slow_is_compared_in_seconds_and_shown_in_part(old
 
     changes = compare_texts(old, new)
 
-    assert time.process_time() - begin < 20
+    assert time.process_time() - begin < 60
     assert changes.cut
     assert len(changes.rows) <= SHOWN
