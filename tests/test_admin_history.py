@@ -102,7 +102,7 @@ def test_versions_are_found_by_day(storage, admin_client):
     contract = contract_of(("ann", "old"))
     age(storage, timedelta(days=3))
     contract.file.save("lease.txt", ContentFile(b"new"))
-    today, old = timezone.localdate(), timezone.localdate() - timedelta(days=3)
+    today, old = (timezone.localdate(version.modified) for version in storage.history(NAME))
 
     found = [
         shown(history(admin_client, contract, query))
@@ -215,7 +215,8 @@ def test_the_outlook_of_each_version_is_told_in_words(configure, admin_client):
     page = history(admin_client, contract)
 
     said = [re.sub(r"\s+", " ", one) for one in re.findall(r'class="consistent-s3-outlook">(.*?)</td>', page)]
-    when = date_format(timezone.localtime() + timedelta(days=30), "DATE_FORMAT")
+    superseded = storage.version(NAME, 4).modified
+    when = date_format(timezone.localtime(superseded + timedelta(days=30)), "DATE_FORMAT")
     assert said == [
         "Stays: current",
         "Stays: one of the newest (keep_last)",
