@@ -30,7 +30,7 @@ def postgres(settings: Any, django_db_blocker: Any) -> Iterator[None]:
     """Make a database with all tables, and all models live in it."""
     name = f"consistent_s3_{uuid.uuid4().hex}"
     try:
-        server = connect(**POSTGRESQL, dbname="postgres", autocommit=True, connect_timeout=2)
+        server = connect(**POSTGRESQL, dbname="postgres", autocommit=True, connect_timeout=30)
     except OperationalError as error:
         pytest.skip(f"No PostgreSQL at 127.0.0.1:5432 for user postgres: {error}")
     server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -61,7 +61,7 @@ def in_another_connection(work: Any) -> None:
             connections[ALIAS].close()
 
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(closing).result(timeout=20)
+        pool.submit(closing).result(timeout=120)
 
 
 def test_who_commits_second_is_told_and_nothing_is_lost(

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.service
 
 ALIAS = "postgres"
 SERVER = {"host": "127.0.0.1", "port": 5432, "user": "postgres"}
-WAIT = 20
+WAIT = 120
 """Seconds after which a thread that waits for another is a failure."""
 
 
@@ -41,7 +41,7 @@ def postgres(settings: Any, django_db_blocker: Any) -> Iterator[None]:
     """Make a database with the tests' tables, and all models live in it."""
     name = f"consistent_s3_{uuid.uuid4().hex}"
     try:
-        server = connect(**SERVER, dbname="postgres", autocommit=True, connect_timeout=2)
+        server = connect(**SERVER, dbname="postgres", autocommit=True, connect_timeout=30)
     except OperationalError as error:
         pytest.skip(f"No PostgreSQL at 127.0.0.1:5432 for user postgres: {error}")
     server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -26,7 +26,7 @@ from tests.databases import ALIAS, SERVERS, in_a_thread
 pytestmark = pytest.mark.service
 
 ROUNDS = 6
-WAIT = 30
+WAIT = 120
 """Seconds after which a thread that waits for another is a failure."""
 HOUR = timedelta(hours=1)
 

@@ -114,7 +114,7 @@ def test_nothing_is_asked_before_the_first_event_is(memory, clock, rival):
 def test_chunks_are_on_their_way_several_at_once_and_in_order(memory, clock, rival):
     """Four GETs wait for each other: with fewer at once nobody would go on."""
     grow(rival, [1] * 12)
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
 
     class Together(Faulty):
         def get(self, key: str, **options: Any) -> Any:
@@ -134,7 +134,7 @@ def test_reader_that_breaks_off_waits_for_nothing_and_sends_no_more(memory, cloc
     class Slow(Faulty):
         def get(self, key: str, **options: Any) -> Any:
             if key != FIRST:
-                broken_off.wait(timeout=10)
+                broken_off.wait(timeout=60)
             download = Faulty.__getattr__(self, "get")(key, **options)
             came.append(key)
             return download
