@@ -364,11 +364,13 @@ def test_readers_and_writers_never_see_a_compaction(memory):
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)] + [threading.Thread(target=compact)]
     for thread in threads:
         thread.start()
-    for number in range(51, 251):
-        writer.append("order", "7", [NewEvent(type="Added", data=number)], expected_version=number - 1)
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for number in range(51, 251):
+            writer.append("order", "7", [NewEvent(type="Added", data=number)], expected_version=number - 1)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
 
     assert problems == []
     assert positions(writer) == list(range(1, 251))
