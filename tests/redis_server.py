@@ -23,8 +23,7 @@ class RedisServer:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._kept = kept_port()
-        self.port = self._kept.getsockname()[1]
+        self.port, self._kept = kept_port()
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -237,8 +237,7 @@ def test_check_whose_worker_dies_fails_and_says_so(environment: dict[str, str], 
 def test_demo_ended_by_a_signal_leaves_nothing(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    kept = kept_port()
-    port = kept.getsockname()[1]
+    port, kept = kept_port()
 
     with demo(environment, "--port", str(port)) as process:
         assert process.stdout is not None
