@@ -112,7 +112,7 @@ def test_no_update_is_lost_by_those_who_expect_what_they_read(storage: Consisten
                 with storage.open("counter") as file:
                     value = int(file.read())
                 if turn == conflicts == 0:
-                    all_have_read.wait()  # so that all but one are in conflict
+                    all_have_read.wait(60)  # so that all but one are in conflict
                 try:
                     storage.write("counter", ContentFile(str(value + 1).encode()), expected=file.version.number)
                     break
