@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from django.urls import reverse
+from django.urls import resolve, reverse
 
 from consistent_s3.history_admin.finding import PAGE
 from consistent_s3.testing import assert_requests, count_requests
@@ -428,3 +429,17 @@ def test_the_page_to_add_a_row_has_no_history(default_storage, admin_client):
 
     assert "What changed?" in page
     assert "Versions of" not in page
+
+
+@pytest.mark.parametrize("field_name", ["file", "versions", "compare", "download", "holds"])
+def test_every_address_leads_to_its_page_whatever_the_field_is_called(field_name):
+    for page in site.get_model_admin(Contract)._versions_pages():
+        given = {"object_id": "7", "field_name": field_name}
+        if page.startswith("version_"):
+            given["number"] = 2
+        if page == "versions_release":
+            given["hold_id"] = 3
+
+        found = resolve(reverse(f"admin:archive_contract_{page}", kwargs=given))
+
+        assert (found.url_name, found.kwargs) == (f"archive_contract_{page}", given)

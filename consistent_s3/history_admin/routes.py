@@ -38,17 +38,18 @@ class HistoryRoutes(
         file = "<path:object_id>/versions/<slug:field_name>/"
         version = f"{file}<int:number>/"
         pages: dict[str, Page] = {
-            "versions": (file, self.versions_view),
-            "file_download": (f"{file}download/", self.file_download_view),
-            "versions_compare": (f"{file}compare/", self.versions_compare_view),
+            # The longest first: for a field that is called `versions` a shorter one would take its part for the object.
             "version_download": (f"{version}download/", self.version_download_view),
             "version_preview": (f"{version}preview/", self.version_preview_view),
             "version_restore": (f"{version}restore/", self.version_restore_view),
             "version_copy": (f"{version}copy/", self.version_copy_view),
             "version_hold": (f"{version}hold/", self.version_hold_view),
             "version_delete": (f"{version}delete/", self.version_delete_view),
-            "versions_hold": (f"{file}hold/", self.versions_hold_view),
             "versions_release": (f"{file}holds/<int:hold_id>/release/", self.versions_release_view),
+            "file_download": (f"{file}download/", self.file_download_view),
+            "versions_compare": (f"{file}compare/", self.versions_compare_view),
+            "versions_hold": (f"{file}hold/", self.versions_hold_view),
             "versions_erase": (f"{file}erase/", self.versions_erase_view),
+            "versions": (file, self.versions_view),
         }
         return {name: (route, self._answering(name, view)) for name, (route, view) in pages.items()}
