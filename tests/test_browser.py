@@ -65,9 +65,12 @@ def open_page(browser, live_server, settings, admin_user, default_storage) -> It
     settings.MIDDLEWARE = ["tests.test_browser.StrictPolicy", *settings.MIDDLEWARE]
     complaints: list[str] = []
 
-    def open_page(path: str, *, dark: bool = False, width: int = 1280) -> Any:
+    def open_page(path: str, *, dark: bool = False, width: int = 1280, scripts: bool = True) -> Any:
         context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", locale="en-GB"
+            viewport={"width": width, "height": 800},
+            color_scheme="dark" if dark else "light",
+            locale="en-GB",
+            java_script_enabled=scripts,
         )
         context.set_default_timeout(60_000)
         page = context.new_page()
@@ -112,10 +115,11 @@ def contract(default_storage: Any) -> Contract:
     return contract
 
 
-def test_a_clerk_replaces_a_file_finds_its_history_and_brings_yesterdays_back(open_page, contract, tmp_path):
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_clerk_replaces_a_file_finds_its_history_and_brings_yesterdays_back(open_page, contract, tmp_path, scripts):
     wrong = tmp_path / "wrong.txt"
     wrong.write_text("Not a lease at all\n")
-    page = open_page(reverse("admin:archive_contract_change", args=[contract.pk]))
+    page = open_page(reverse("admin:archive_contract_change", args=[contract.pk]), scripts=scripts)
 
     page.set_input_files("input[type=file]", str(wrong))
     page.get_by_label("What changed?").fill("New terms")
