@@ -431,6 +431,46 @@ def test_the_page_to_add_a_row_has_no_history(default_storage, admin_client):
     assert "Versions of" not in page
 
 
+def addresses(contract: Contract, hold_id: int) -> dict[str, str]:
+    """Return where each page of a row's file is, by its name."""
+    given = {"object_id": contract.pk, "field_name": "file"}
+    found = {}
+    for page in site.get_model_admin(Contract)._versions_pages():
+        more = {"number": 1} if page.startswith("version_") else {}
+        more |= {"hold_id": hold_id} if page == "versions_release" else {}
+        found[page] = reverse(f"admin:archive_contract_{page}", kwargs=given | more)
+    return found
+
+
+@pytest.mark.parametrize("rights", [[], ["add_contract", "delete_contract"], ["view_document", "change_document"]])
+def test_no_address_answers_who_may_not_see_the_row(contract, default_storage, rights):
+    hold = default_storage.hold(contract.file.name, reason="audit")
+    client = staff(*rights)
+
+    answers = {
+        (page, method): getattr(client, method)(address).status_code
+        for page, address in addresses(contract, hold.pk).items()
+        for method in ("get", "head", "post", "put", "patch", "delete")
+    }
+
+    assert {cell: status for cell, status in answers.items() if status not in {403, 404, 405}} == {}
+    assert answers["file_download", "get"] == answers["version_download", "get"] == 403
+
+
+def test_no_method_but_post_changes_anything(contract, admin_client, default_storage):
+    hold = default_storage.hold(contract.file.name, reason="audit")
+    data = {"expected": 2, "name": "copy.txt", "reason": "x", "confirmation": contract.file.name}
+
+    for address in addresses(contract, hold.pk).values():
+        for method in ("get", "head", "put", "patch", "delete", "options"):
+            kind = {} if method in {"get", "head"} else {"content_type": "application/json"}
+            assert getattr(admin_client, method)(address, data, **kind).status_code < 500
+
+    assert [version.number for version in default_storage.history(contract.file.name)] == [2, 1]
+    assert [held.pk for held in default_storage.holds(contract.file.name)] == [hold.pk]
+    assert not default_storage.exists("contracts/copy.txt")
+
+
 @pytest.mark.parametrize("field_name", ["file", "versions", "compare", "download", "holds"])
 def test_every_address_leads_to_its_page_whatever_the_field_is_called(field_name):
     for page in site.get_model_admin(Contract)._versions_pages():
