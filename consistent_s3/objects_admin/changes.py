@@ -5,9 +5,10 @@ A page costs the same few queries however many changes there are, and the store 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -20,11 +21,12 @@ from django.utils.translation import gettext as _
 from consistent_s3.index.row_times import as_aware
 from consistent_s3.models import RecentChange
 from consistent_s3.objects_admin.asking import Asked, AskedForm
+from consistent_s3.objects_admin.deciding import DecidedByObjects
 from consistent_s3.objects_admin.exporting import OF_CHANGES, exported
 from consistent_s3.objects_admin.paging import all_rows, cursor, page
 from consistent_s3.objects_admin.places import Places, database, places
 from consistent_s3.objects_admin.referring import Referrer, referrers
-from consistent_s3.objects_admin.showing import ObjectsAdmin, listed
+from consistent_s3.objects_admin.showing import listed
 
 PAGE = 50
 """Changes on one page."""
@@ -57,7 +59,7 @@ class Change:
 
 
 @admin.register(RecentChange)
-class RecentChangeAdmin(ObjectsAdmin):
+class RecentChangeAdmin(DecidedByObjects):
     """The changes."""
 
     ordering = ("-modified", "-pk")
@@ -65,7 +67,7 @@ class RecentChangeAdmin(ObjectsAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[RecentChange]:
         """Return all versions, with their names."""
         found = super().get_queryset(request).using(database()).select_related("stored_object")
-        return listed(found, places(), prefix="stored_object__")  # type: ignore[no-any-return]
+        return self._narrowed(request, listed(found, places(), prefix="stored_object__"), by="stored_object")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """List them; `?after=` goes on from there."""
@@ -91,7 +93,8 @@ class RecentChangeAdmin(ObjectsAdmin):
         self._require(self.has_view_permission(request))
         known = places()
         rows = self._asked_for(request, AskedForm(request.GET, places=known).asked)
-        return exported(form, "recent-changes", OF_CHANGES, _values(rows, known))
+        lines = _values(rows, known, may_view=partial(self.has_view_permission, request))
+        return exported(form, "recent-changes", OF_CHANGES, lines)
 
     def get_urls(self) -> list[URLPattern]:
         """Offer the list and nothing else: a change is looked at on the page of its file."""
@@ -111,7 +114,8 @@ class RecentChangeAdmin(ObjectsAdmin):
         )
         return rows.filter(asked.said())  # type: ignore[no-any-return]
 
-    def _lines(self, request: HttpRequest, versions: Sequence[RecentChange], known: Places) -> list[Change]:
+    def _lines(self, request: HttpRequest, found: Sequence[RecentChange], known: Places) -> list[Change]:
+        versions = [version for version in found if self.has_view_permission(request, version.stored_object)]
         used: dict[tuple[str, str], list[Referrer]] = {}
         for source in known.sources.values():
             names = {
@@ -120,8 +124,8 @@ class RecentChangeAdmin(ObjectsAdmin):
                 if version.stored_object.place_digest == source.digest
             }
             if names:
-                found = referrers(request, self.admin_site, source.storage, sorted(names))
-                used |= {(source.digest, name): rows for name, rows in found.items()}
+                by_name = referrers(request, self.admin_site, source.storage, sorted(names))
+                used |= {(source.digest, name): rows for name, rows in by_name.items()}
         return [
             Change(
                 version=version,
@@ -133,8 +137,12 @@ class RecentChangeAdmin(ObjectsAdmin):
         ]
 
 
-def _values(rows: QuerySet[RecentChange], known: Places) -> Iterator[dict[str, Any]]:
+def _values(
+    rows: QuerySet[RecentChange], known: Places, *, may_view: Callable[[Any], bool]
+) -> Iterator[dict[str, Any]]:
     for version in all_rows(rows, "modified"):
+        if not may_view(version.stored_object):
+            continue
         action = "deleted" if version.tombstone else "restored" if version.restored_from else "saved"
         yield {
             "when": as_aware(version.modified),

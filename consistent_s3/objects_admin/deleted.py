@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -21,13 +22,15 @@ from django.utils.translation import gettext as _
 from consistent_s3.history_admin.outlook import Outlook, outlooks
 from consistent_s3.index.row_times import as_aware
 from consistent_s3.index.version_rows import as_version
-from consistent_s3.models import DeletedObject, StoredObject, StoredVersion
+from consistent_s3.models import DeletedObject, StoredVersion
 from consistent_s3.objects_admin.asking import Asked, AskedForm
+from consistent_s3.objects_admin.deciding import DecidedByObjects
 from consistent_s3.objects_admin.exporting import OF_OBJECTS, batches, exported
 from consistent_s3.objects_admin.hidden import hidden_versions, newest_versions
 from consistent_s3.objects_admin.paging import cursor, page
 from consistent_s3.objects_admin.places import Places, database, places
-from consistent_s3.objects_admin.showing import ObjectsAdmin, listed
+from consistent_s3.objects_admin.showing import listed
+from consistent_s3.objects_admin.stored import StoredObjectAdmin
 from consistent_s3.policies import circumstances
 
 PAGE = 50
@@ -62,7 +65,7 @@ class DeletedFile:
 
 
 @admin.register(DeletedObject)
-class DeletedObjectAdmin(ObjectsAdmin):
+class DeletedObjectAdmin(DecidedByObjects):
     """The deleted files."""
 
     ordering = ("-changed", "-pk")
@@ -70,7 +73,7 @@ class DeletedObjectAdmin(ObjectsAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeletedObject]:
         """Return the names whose newest version is a deletion."""
         found = super().get_queryset(request).using(database()).filter(deleted=True)
-        return listed(found, places())  # type: ignore[no-any-return]
+        return self._narrowed(request, listed(found, places()))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """List them; `?after=` goes on from there."""
@@ -79,14 +82,16 @@ class DeletedObjectAdmin(ObjectsAdmin):
         form = AskedForm(request.GET, places=known)
         rows = self._asked_for(request, form.asked)
         shown = page(rows, "changed", after=cursor(request.GET.get("after", "")), size=PAGE)
+        lines = self._lines(request, shown.rows, known)
+        may_undelete = self._undeletes and self.has_restore_permission(request)
         context = {
             "title": _("Deleted files"),
             "form": form,
             "missing": known.missing,
             "page": shown,
             "begun": "after" in request.GET,
-            "rows": self._lines(request, shown.rows, known),
-            "may_undelete": self.has_restore_permission(request) and self._undeletes,
+            "rows": lines,
+            "may_undelete": may_undelete and any(line.may_undelete for line in lines),
             "undelete_url": self._url("bulk", "undelete") if self._undeletes else "",
             "csv_url": self._url("export", "csv", model="deletedobject"),
             "json_url": self._url("export", "json", model="deletedobject"),
@@ -105,14 +110,15 @@ class DeletedObjectAdmin(ObjectsAdmin):
         self._require(self.has_view_permission(request))
         known = places()
         rows = self._asked_for(request, AskedForm(request.GET, places=known).asked)
-        return exported(form, "deleted-files", OF_OBJECTS, batches(rows, "changed", known))
+        lines = batches(rows, "changed", known, may_view=partial(self.has_view_permission, request))
+        return exported(form, "deleted-files", OF_OBJECTS, lines)
 
     # How it is done
 
     @property
     def _undeletes(self) -> bool:
         """Return whether this site has the page that brings files back."""
-        return self.admin_site.is_registered(StoredObject)
+        return isinstance(self._decides, StoredObjectAdmin)
 
     def _asked_for(self, request: HttpRequest, asked: Asked) -> QuerySet[DeletedObject]:
         rows: QuerySet[DeletedObject] = asked.within(
@@ -121,7 +127,8 @@ class DeletedObjectAdmin(ObjectsAdmin):
         said = asked.said("versions__")
         return rows.filter(said, versions__number=F("newest")) if said else rows
 
-    def _lines(self, request: HttpRequest, rows: Sequence[DeletedObject], known: Places) -> list[DeletedFile]:
+    def _lines(self, request: HttpRequest, found: Sequence[DeletedObject], known: Places) -> list[DeletedFile]:
+        rows = [row for row in found if self.has_view_permission(request, row)]
         tombstones = newest_versions(rows, using=database())
         hidden = hidden_versions(rows, using=database())
         to_come = _outlooks(rows, tombstones, hidden, known)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -50,12 +50,16 @@ def exported(form: str, title: str, columns: Sequence[str], rows: Iterable[Value
     return StreamingHttpResponse(write(columns, rows), content_type=media_type, headers=headers)
 
 
-def batches(rows: QuerySet[Any], by: str, known: Places) -> Iterator[Values]:
-    """Yield what an export says of stored objects, newest first: two queries for every thousand."""
+def batches(rows: QuerySet[Any], by: str, known: Places, *, may_view: Callable[[Any], bool]) -> Iterator[Values]:
+    """Yield what an export says of stored objects, newest first: two queries for every thousand.
+
+    Nothing is said of those that `may_view` refuses.
+    """
     every = all_rows(rows, by, size=BATCH)
     while batch := list(islice(every, BATCH)):
-        newest = newest_versions(batch, using=database())
-        for row in batch:
+        seen = [row for row in batch if may_view(row)]
+        newest = newest_versions(seen, using=database())
+        for row in seen:
             version = newest.get(row.pk)
             yield {
                 "name": row.name,

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -63,9 +64,9 @@ class StoredObjectAdmin(ObjectMoments, BulkPages, ObjectPages):
         return [column for column in columns if column != "storage" or len(places().sources) > 1]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Fetch with a page of objects the newest version of each: one query."""
+        """Fetch with a page of objects the newest version of each: one query. Leave out what a user may not see."""
         found = super().get_changelist_instance(request)
-        rows, known = list(found.result_list), places()
+        rows, known = [row for row in found.result_list if self.has_view_permission(request, row)], places()
         newest = newest_versions(rows, using=database())
         for row in rows:
             row.author, row.storage_label = getattr(newest.get(row.pk), "author", ""), known.label(row)
@@ -138,17 +139,21 @@ class StoredObjectAdmin(ObjectMoments, BulkPages, ObjectPages):
             found = super().get_changelist_instance(request).queryset
         except IncorrectLookupParameters as error:
             raise Http404(_("There is no such filter.")) from error
-        return exported(form, "stored-objects", OF_OBJECTS, batches(found, "changed", places()))
+        return self._exported(request, form, found)
 
     @admin.action(permissions=["view"], description=gettext_lazy("Export as CSV"))
     def export_csv_chosen(self, request: HttpRequest, queryset: QuerySet[StoredObject]) -> HttpResponseBase:
         """Send what was chosen as CSV."""
-        return exported("csv", "stored-objects", OF_OBJECTS, batches(queryset, "changed", places()))
+        return self._exported(request, "csv", queryset)
 
     @admin.action(permissions=["view"], description=gettext_lazy("Export as JSON"))
     def export_json_chosen(self, request: HttpRequest, queryset: QuerySet[StoredObject]) -> HttpResponseBase:
         """Send what was chosen as JSON."""
-        return exported("json", "stored-objects", OF_OBJECTS, batches(queryset, "changed", places()))
+        return self._exported(request, "json", queryset)
+
+    def _exported(self, request: HttpRequest, form: str, found: QuerySet[StoredObject]) -> HttpResponseBase:
+        lines = batches(found, "changed", places(), may_view=partial(self.has_view_permission, request))
+        return exported(form, "stored-objects", OF_OBJECTS, lines)
 
     # Addresses
 
