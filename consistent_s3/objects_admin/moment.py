@@ -50,8 +50,9 @@ class ObjectMoments(MomentPages, ObjectsAdmin):
         return [*super()._moment_says(), pins]
 
     def _moment_lines(self, request: HttpRequest, rows: Sequence[Any], moment: datetime) -> Iterator[Line]:
-        """Yield a line for each object: two queries for each storage."""
+        """Yield a line for each object that the user may see: two queries for each storage."""
         known = places()
+        rows = [row for row in rows if self.has_view_permission(request, row)]
         steps: dict[int, tuple[Step, Rewinder]] = {}
         for source in known.sources.values():
             here = {row.name: row.pk for row in rows if row.place_digest == source.digest}

@@ -117,6 +117,19 @@ def test_what_a_user_may_not_see_is_not_exported_when_it_is_chosen(files, regist
     assert [secret for secret in SECRETS if secret in told] == []
 
 
+@pytest.mark.parametrize("decides", [ByObject, ByList])
+def test_a_plan_for_a_moment_tells_nothing_of_what_a_user_may_not_see(files, register, client, decides):
+    register(decides)
+    chosen = [row(name).pk for name in ("terms.txt", "salaries.txt")]
+
+    answer = client.post(
+        url("moment"), {"_selected_action": chosen, "day": "2020-01-01", "time": "00:00", "comment": ""}
+    )
+
+    assert [line.step.name for line in answer.context["lines"]] == ["terms.txt"]
+    assert [secret for secret in SECRETS if secret in answer.content.decode()] == []
+
+
 def test_nothing_is_found_by_what_a_user_may_not_see(files, register, client):
     register(ByList)
 
