@@ -162,6 +162,12 @@ def test_the_suggested_name_says_which_version_it_is(contract, admin_client):
     assert 'value="lease-1.txt"' in admin_client.get(url("version_copy", contract, 1)).content.decode()
 
 
+def test_where_no_page_shows_a_copy_it_is_told_before(contract, admin_client):
+    page = admin_client.get(url("version_copy", contract, 1)).content.decode()
+
+    assert "No row has the copy: it is found in “Stored objects”, where there is that list, or by code." in page
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_copy_never_overwrites_nor_continues_what_was_deleted(contract, admin_client, default_storage, deleted):
     default_storage.write("contracts/taken.txt", ContentFile(b"mine"))

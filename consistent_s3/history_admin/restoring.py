@@ -7,9 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.utils import quote
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.validators import RegexValidator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from consistent_s3.attribution import attribution
@@ -18,6 +22,8 @@ from consistent_s3.core.versions import Version
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.files import VersionFile
 from consistent_s3.history_admin.confirming import ConfirmPages
+from consistent_s3.models import StoredObject, digest
+from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.widgets import comment_field
 
 
@@ -113,8 +119,12 @@ class RestorePages(ConfirmPages):
                 }
                 if written.name != name:
                     said += " " + _("“%(name)s” was taken.") % {"name": name}
-                return self._done(request, obj, file, said)
+                return self._copied(request, obj, file, written.name, said)
         says = [_("The bytes become a new file of another name. This file and its row stay as they are.")]
+        if self._stored_objects(request, file.storage) is None:
+            says.append(
+                _("No row has the copy: it is found in “Stored objects”, where there is that list, or by code.")
+            )
         return self._ask(
             request,
             obj,
@@ -127,6 +137,34 @@ class RestorePages(ConfirmPages):
         )
 
     # How it is done
+
+    def _copied(self, request: HttpRequest, obj: Any, file: VersionedFieldFile, name: str, said: str) -> HttpResponse:
+        """Tell of a copy as of anything else, with a link to its page where the user has one."""
+        url = self._copy_url(request, file.storage, name)
+        if not url:
+            return self._done(request, obj, file, said)
+        self.log_change(request, obj, said)
+        messages.success(request, format_html('{} <a href="{}">{}</a>', said, url, _("Go to the copy")))
+        return HttpResponseRedirect(self._versions_url(file.field.name, obj))
+
+    def _copy_url(self, request: HttpRequest, storage: ConsistentS3Storage, name: str) -> str:
+        """Return the page of a stored object; empty where there is none that this user may see."""
+        stored_objects = self._stored_objects(request, storage)
+        if stored_objects is None:
+            return ""
+        place = storage.make_database_index(storage.archive.layout).place
+        row = stored_objects.get_queryset(request).filter(digest=digest(place, name)).first()
+        if row is None or not stored_objects.has_view_permission(request, row):
+            return ""
+        return reverse(f"{self.admin_site.name}:consistent_s3_storedobject_change", args=[quote(row.pk)])
+
+    def _stored_objects(self, request: HttpRequest, storage: ConsistentS3Storage) -> ModelAdmin[StoredObject] | None:
+        """Return the admin that has a page for each file of a storage; `None` where this user has none."""
+        site = self.admin_site
+        if storage.index_kind != "database" or not site.is_registered(StoredObject):
+            return None
+        stored_objects = site.get_model_admin(StoredObject)
+        return stored_objects if stored_objects.has_view_permission(request) else None
 
     def _copy(
         self, request: HttpRequest, file: VersionedFieldFile, version: Version, name: str, comment: str

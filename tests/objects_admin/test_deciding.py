@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin import AdminSite
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -211,3 +213,19 @@ def test_deciding_for_each_row_asks_the_database_nothing(storage, register, clie
     fill(place_of(storage), 60, begin=5, deleted_each=1)
 
     assert cost() == few
+
+
+@pytest.mark.parametrize("decides", [StoredObjectAdmin, ByObject, ByList])
+def test_a_copy_is_linked_for_whom_may_see_it(files, register, client, decides):
+    register(decides)
+    page = url("version_copy", row("prices.txt").pk, "file", 1)
+
+    for name in ("<b>.txt", "salaries-too.txt"):
+        answer = client.post(page, {"name": name, "comment": ""})
+        told = [str(message) for message in get_messages(answer.wsgi_request)][-1]
+        copy = StoredObject.objects.latest("pk")
+        linked = decides is StoredObjectAdmin or "salaries" not in copy.name
+        assert (f'<a href="{url("change", copy.pk)}">Go to the copy</a>' in told) == linked
+        assert ("<b>" in told) == (not linked and "<b>" in name), "what is marked up is escaped"
+        assert "<" not in LogEntry.objects.latest("pk").change_message.replace(copy.name, "")
+    assert "No row has the copy" not in client.get(page).content.decode()
