@@ -178,7 +178,7 @@ def test_a_name_that_leads_out_of_the_storage_is_a_bad_request(contract, admin_c
     assert answer.status_code == 400
 
 
-def test_an_erasure_that_breaks_off_says_that_something_may_be_left(contract, admin_client, monkeypatch):
+def test_an_erasure_that_breaks_off_says_that_something_may_be_left_and_is_logged(contract, admin_client, monkeypatch):
     def erase(*_: Any, **__: Any) -> Any:
         raise StoreError("The store is being moved.")
 
@@ -188,6 +188,9 @@ def test_an_erasure_that_breaks_off_says_that_something_may_be_left(contract, ad
 
     assert said(answer) == ["Not everything may be erased: The store is being moved."]
     assert answer["Location"] == url("versions", contract)
+    (entry,) = LogEntry.objects.all()
+    assert entry.get_change_message() == f"Erasing “{NAME}” broke off: The store is being moved."
+    assert entry.object_id == str(contract.pk)
 
 
 @on_listing

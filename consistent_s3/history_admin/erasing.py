@@ -60,6 +60,8 @@ class ErasePages(ConfirmPages):
             try:
                 receipt = file.storage.erase(name)
             except ConsistentS3Error as error:
+                broke_off = _("Erasing “%(name)s” broke off: %(error)s") % {"name": name, "error": error}
+                self.log_change(request, obj, broke_off)  # something may be gone already
                 messages.error(request, _("Not everything may be erased: %(error)s") % {"error": error})
                 return HttpResponseRedirect(self._versions_url(field_name, obj))
             if receipt.failures:

@@ -6,7 +6,7 @@ in words. Who does it is said by the `attribution` around the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,12 +15,22 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from consistent_s3.core.errors import ConsistentS3Error
+from consistent_s3.history_admin.holding import described
 from consistent_s3.models import Hold, StoredObject, StoredVersion
 from consistent_s3.storage import ConsistentS3Storage
 
 
 class RefusedError(ConsistentS3Error):
     """What an object is by now does not allow what was asked for; says so in the language of the page."""
+
+
+class BrokeOffError(ConsistentS3Error):
+    """Some of what was asked for was done, and then something failed."""
+
+    def __init__(self, message: str, *, done: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.done = tuple(done)
+        """Each thing that was done, in the language of the page."""
 
 
 FAILURES = (ConsistentS3Error, DatabaseError, SuspiciousOperation, ValueError)
@@ -47,7 +57,7 @@ class Chosen:
 
 
 Act = Callable[[Chosen], str]
-"""Does something, and says what. Raises: one of `FAILURES`."""
+"""Does something, and says what. Raises: one of `FAILURES`; a `BrokeOffError` where some was done before."""
 
 
 def delete(chosen: Chosen, *, comment: str) -> str:
@@ -93,8 +103,14 @@ def release(chosen: Chosen, *, reason: str) -> str:
     seen = [hold for hold in _in_force(chosen) if hold.pk in chosen.holds]
     if not seen:
         raise RefusedError(unseen(chosen) or _("Nothing holds “%(name)s”.") % {"name": chosen.name})
+    done: list[str] = []
     for each in seen:
-        chosen.storage.release(each, reason=reason)
+        try:
+            chosen.storage.release(each, reason=reason)
+        except FAILURES as error:
+            raise BrokeOffError(str(error), done=done) from error
+        what = described(each.number, chosen.name)
+        done.append(_("Released the hold on %(what)s: %(reason)s") % {"what": what, "reason": reason})
     return _("Released what held “%(name)s”: %(reason)s") % {"name": chosen.name, "reason": reason}
 
 

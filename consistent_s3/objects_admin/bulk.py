@@ -31,7 +31,7 @@ from consistent_s3.history_admin.holding import HoldForm, ReleaseForm
 from consistent_s3.local_times import end_of
 from consistent_s3.models import DeletedObject, Hold, StoredObject
 from consistent_s3.objects_admin import acting
-from consistent_s3.objects_admin.acting import FAILURES, Chosen
+from consistent_s3.objects_admin.acting import FAILURES, BrokeOffError, Chosen
 from consistent_s3.objects_admin.hidden import hidden_versions
 from consistent_s3.objects_admin.places import Places, database, places
 from consistent_s3.objects_admin.referring import referrers
@@ -264,6 +264,8 @@ class BulkPages(ObjectsAdmin):
                         left = bulk.left(chosen)
                         said = bulk.act(chosen, data)
                     except FAILURES as error:
+                        for one in error.done if isinstance(error, BrokeOffError) else ():
+                            self.log_change(request, row, one)
                         failures.append((row.name, str(error)))
                     else:
                         self.log_change(request, row, said)

@@ -11,8 +11,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from consistent_s3.core.errors import StoreError
 from consistent_s3.models import Hold
 from consistent_s3.objects_admin import bulk
+from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.testing import assert_requests
 from tests.archive.models import Contract
 from tests.objects_admin.conftest import clerk, row, said, save, token, url
@@ -149,6 +151,29 @@ def test_only_the_holds_that_were_shown_end_and_newer_ones_are_told(three, admin
         "court order": True,
         "inquiry": True,
     }
+
+
+def test_a_release_that_breaks_off_logs_each_hold_that_it_released(three, admin_client, monkeypatch):
+    three.hold("a.txt", 1, reason="older")
+    three.hold("a.txt", reason="newer")
+    three.hold("b.txt", reason="other")
+    page = choose(admin_client, "release", "a.txt", "b.txt")
+    release = ConsistentS3Storage.release
+
+    def release_all_but_the_older(storage: Any, hold: Any, **said: Any) -> Any:
+        if hold.reason == "older":
+            raise StoreError("The store is being moved.")
+        return release(storage, hold, **said)
+
+    monkeypatch.setattr(ConsistentS3Storage, "release", release_all_but_the_older)
+    answer = confirm(admin_client, "release", *tokens_of(page), reason="settled", holds=page.context["holds"])
+
+    assert said(answer) == ["Released 1 file.", "“a.txt”: The store is being moved."]
+    assert [hold.reason for hold in three.holds("a.txt")] == ["older"]
+    assert sorted(entry.get_change_message() for entry in LogEntry.objects.all()) == [
+        "Released the hold on all versions of “a.txt”: settled",
+        "Released what held “b.txt”: settled",
+    ]
 
 
 def test_a_release_that_names_no_hold_releases_none(three, admin_client):
