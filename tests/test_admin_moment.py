@@ -159,6 +159,39 @@ def test_a_moment_or_comment_that_makes_no_sense_is_asked_for_again(
     assert 'name="plan"' not in answer.content.decode()
 
 
+REQUIRED = "This field is required."
+
+
+@on_database
+@pytest.mark.parametrize("required", [True, ("file",)], ids=["all", "this field"])
+def test_where_versions_need_a_comment_so_do_restored_ones(office, admin_client, monkeypatch, required):
+    monkeypatch.setattr(admin.site.get_model_admin(Contract), "versions_comment_required", required)
+
+    asked = begin(admin_client, "replaced")
+    refused = show(admin_client, office, "replaced")
+    shown = show(admin_client, office, "replaced", comment="bad import")
+    confirm(admin_client, shown)
+
+    assert re.search(r'name="comment"[^>]* required', asked.content.decode())
+    assert REQUIRED in refused.content.decode()
+    assert 'name="plan"' not in refused.content.decode()
+    assert Contract.objects.get(title="replaced").file.version.comment == "bad import"
+
+
+@on_database
+def test_a_comment_is_not_asked_for_the_sake_of_what_would_not_be_restored(office, admin_client, monkeypatch):
+    model_admin = admin.site.get_model_admin(Contract)
+    monkeypatch.setattr(model_admin, "versions_comment_required", True)
+    monkeypatch.setattr(model_admin, "get_readonly_fields", lambda *_: ["file", "appendix"])
+    read_only = show(admin_client, office, "replaced")
+    monkeypatch.undo()
+    monkeypatch.setattr(model_admin, "versions_comment_required", ("other",))
+    of_others = show(admin_client, office, "replaced")
+
+    for answer in (read_only, of_others):
+        assert REQUIRED not in answer.content.decode()
+
+
 # The plan
 
 
@@ -536,7 +569,7 @@ def test_without_time_zones_times_are_those_of_the_project(storage, admin_client
 def test_dates_without_a_time_zone_are_those_of_the_user(storage, settings, use_tz):
     settings.USE_TZ = use_tz
 
-    form = moment_pages.MomentForm({"day": "2026-01-01", "time": "14:00", "comment": ""})
+    form = moment_pages.MomentForm({"day": "2026-01-01", "time": "14:00", "comment": ""}, comment_required=False)
 
     assert form.is_valid()
     assert form.cleaned_data["moment"] == datetime.fromisoformat("2026-01-01T14:00+05:30")

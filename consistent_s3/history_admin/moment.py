@@ -53,6 +53,10 @@ class MomentPages(AdminPages):
         """Return whether a user is offered it at all; each file is asked for its own right later."""
         raise NotImplementedError
 
+    def _moment_needs_comment(self, request: HttpRequest, rows: Iterable[Any]) -> bool:
+        """Return whether a file of some rows that this user may restore needs a comment for each new version."""
+        raise NotImplementedError
+
     def _moment_title(self, count: int) -> str:
         """Return what the first page is called."""
         return ngettext(
@@ -76,6 +80,10 @@ class MomentPages(AdminPages):
 
     if TYPE_CHECKING:
 
+        def comment_is_required(self, request: HttpRequest, field_name: str) -> bool:
+            """Return whether a new version of a file needs a comment."""
+            ...
+
         def versions_author(self, request: HttpRequest) -> str:
             """Return the name under which a user's versions are kept."""
             ...
@@ -88,9 +96,8 @@ class MomentPages(AdminPages):
         if len(chosen) > MOST:
             self._refuse_many(request, queryset.count())
             return None
-        return self._ask_moment(
-            request, chosen, MomentForm(initial={"day": timezone.localtime(SystemClock().now()).date()})
-        )
+        today = timezone.localtime(SystemClock().now()).date()
+        return self._ask_moment(request, chosen, self._moment_form(request, chosen, initial={"day": today}))
 
     def moment_view(self, request: HttpRequest) -> HttpResponse:
         """Show the plan for a moment; on a POST that confirms one that was shown, carry it out."""
@@ -105,13 +112,17 @@ class MomentPages(AdminPages):
             self._refuse_many(request, len(chosen))
             return HttpResponseRedirect(self._moment_back())
         if "again" in request.POST:
-            return self._ask_moment(request, chosen, MomentForm(initial=request.POST.dict()))
-        form = MomentForm(request.POST)
+            return self._ask_moment(request, chosen, self._moment_form(request, chosen, initial=request.POST.dict()))
+        form = self._moment_form(request, chosen, request.POST)
         if not form.is_valid():
             return self._ask_moment(request, chosen, form)
         return self._show_plan(request, chosen, form.cleaned_data["moment"], form.cleaned_data["comment"])
 
     # How it is done
+
+    def _moment_form(self, request: HttpRequest, chosen: Sequence[str], *args: Any, **kwargs: Any) -> MomentForm:
+        required = self._moment_needs_comment(request, self._chosen_rows(request, chosen))
+        return MomentForm(*args, comment_required=required, **kwargs)
 
     def _ask_moment(self, request: HttpRequest, chosen: Sequence[str], form: forms.Form) -> HttpResponse:
         context = {
@@ -203,11 +214,13 @@ class MomentPages(AdminPages):
         return ""
 
     def _lines(self, request: HttpRequest, chosen: Sequence[str], moment: datetime) -> list[Line]:
+        return list(self._moment_lines(request, self._chosen_rows(request, chosen), moment))
+
+    def _chosen_rows(self, request: HttpRequest, chosen: Sequence[str]) -> list[Any]:
         try:
-            rows = list(self.get_queryset(request).filter(pk__in=list(chosen)[:MOST]).order_by("pk"))
+            return list(self.get_queryset(request).filter(pk__in=list(chosen)[:MOST]).order_by("pk"))
         except (ValueError, ValidationError):  # no such keys
             return []
-        return list(self._moment_lines(request, rows, moment))
 
     def _refuse_many(self, request: HttpRequest, count: int) -> None:
         if not count:

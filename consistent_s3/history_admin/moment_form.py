@@ -22,7 +22,7 @@ FIRST = date(1970, 1, 1)
 class MomentForm(forms.Form):
     """Which moment, and why."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, comment_required: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         zone = timezone.get_current_timezone_name()
         self.fields["day"] = forms.DateField(
@@ -35,7 +35,7 @@ class MomentForm(forms.Form):
             help_text=_("In the time zone %(zone)s.") % {"zone": zone},
             widget=forms.TimeInput(attrs={"type": "time", "class": "vTimeField", "step": "1"}, format="%H:%M:%S"),
         )
-        self.fields["comment"] = comment_field()
+        self.fields["comment"] = comment_field(required=comment_required)
 
     def clean(self) -> dict[str, Any]:
         """Make the moment of day and time, and refuse one that has not come, that was twice, or never."""

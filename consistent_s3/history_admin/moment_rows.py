@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,15 @@ class RowMoments(MomentPages, FilePages):
 
     def _offers_moment(self, request: HttpRequest) -> bool:
         return bool(versioned_fields(self.model)) and self.has_change_permission(request)
+
+    def _moment_needs_comment(self, request: HttpRequest, rows: Iterable[Any]) -> bool:
+        needing = {field for field in versioned_fields(self.model) if self.comment_is_required(request, field.name)}
+        return bool(needing) and any(
+            field in needing and self._may_restore(request, row, field.name)
+            for row in rows
+            if self._may_rewind(request, row)
+            for field in self._shown_fields(request, row)
+        )
 
     def _moment_lines(self, request: HttpRequest, rows: Sequence[Any], moment: datetime) -> Iterator[Line]:
         """Yield a line for each file that the form of its row shows; one line for a row that may not be restored."""

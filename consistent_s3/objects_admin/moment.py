@@ -6,7 +6,7 @@ list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from consistent_s3.core.rewinding import Action, Step, Why
 from consistent_s3.history_admin.moment import MomentPages
 from consistent_s3.history_admin.moment_lines import Line
 from consistent_s3.models import StoredObject
+from consistent_s3.objects_admin.file import StoredField
 from consistent_s3.objects_admin.places import places
 from consistent_s3.objects_admin.showing import ObjectsAdmin
 from consistent_s3.rewinding import Outcome, Rewinder
@@ -36,6 +37,9 @@ class ObjectMoments(MomentPages, ObjectsAdmin):
 
     def _offers_moment(self, request: HttpRequest) -> bool:
         return self.has_restore_permission(request)
+
+    def _moment_needs_comment(self, request: HttpRequest, rows: Iterable[Any]) -> bool:
+        return self.comment_is_required(request, StoredField().name)
 
     def _moment_title(self, count: int) -> str:
         return ngettext("Restore %(count)d file as it was", "Restore %(count)d files as they were", count) % {

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.db import connection
@@ -48,9 +49,9 @@ def post(client: Any, page: str, **data: Any) -> Any:
     return client.post(url(page), {ACTION_CHECKBOX_NAME: [row.pk for row in StoredObject.objects.all()], **data})
 
 
-def show(client: Any, storage: ConsistentS3Storage) -> Any:
+def show(client: Any, storage: ConsistentS3Storage, comment: str = "") -> Any:
     local = timezone.localtime(storage.archive.clock.now() - 2 * HOUR)
-    return post(client, "moment", day=f"{local:%Y-%m-%d}", time=f"{local:%H:%M:%S}", comment="")
+    return post(client, "moment", day=f"{local:%Y-%m-%d}", time=f"{local:%H:%M:%S}", comment=comment)
 
 
 def confirm(client: Any, shown: Any) -> list[str]:
@@ -88,6 +89,18 @@ def test_chosen_objects_are_brought_back_after_the_plan_was_shown_and_confirmed(
     assert contents(week) == AS_IT_WAS
     assert next(week.history("changed.txt")).author == "admin"
     assert sorted(entry.object_repr for entry in LogEntry.objects.all()) == ["changed.txt", "deleted.txt", "new.txt"]
+
+
+def test_where_versions_need_a_comment_so_do_restored_ones(week, admin_client, monkeypatch):
+    monkeypatch.setattr(admin.site.get_model_admin(StoredObject), "versions_comment_required", True)
+
+    refused = show(admin_client, week)
+    shown = show(admin_client, week, comment="bad import")
+    confirm(admin_client, shown)
+
+    assert "This field is required." in refused.content.decode()
+    assert 'name="plan"' not in refused.content.decode()
+    assert week.current("changed.txt").comment == "bad import"
 
 
 def test_what_was_written_since_the_plan_was_shown_is_left_alone_and_named(week, admin_client):
