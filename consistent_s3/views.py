@@ -10,15 +10,18 @@
     ]
 
 `allowed(request, row)` says who may see the history of a row. There is no default: nobody forgets to think of it.
+
+What is gone is 404. Where the store fails, or cannot send a version now, the answer is 503 and says so in words.
 """
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
 from django.db.models import Model, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.http.response import HttpResponseBase
@@ -27,11 +30,20 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.generic import View
 
-from consistent_s3.core.errors import ConsistentS3Error, VersionNotFoundError
+from consistent_s3.core.errors import (
+    ConsistentS3Error,
+    KeyMissingError,
+    NotYetVisibleError,
+    ObjectArchivedError,
+    VersionNotFoundError,
+)
+from consistent_s3.core.fetching import details_of
 from consistent_s3.core.numbers import read_number
-from consistent_s3.core.versions import Version
+from consistent_s3.core.versions import Details, Version
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.files import VersionFile
+
+logger = logging.getLogger("consistent_s3.views")
 
 PAGE = 50
 """Versions in one answer."""
@@ -57,6 +69,24 @@ class FileView(View):
                 raise ImproperlyConfigured(f"{cls.__name__} needs {word}=. See the documentation of its module.")
         return super().as_view(**initkwargs)
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer, also where a version is gone or the store fails."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except SuspiciousOperation:
+            raise
+        except (VersionNotFoundError, KeyMissingError) as error:
+            raise Http404(_("There is no such version.")) from error
+        except ConsistentS3Error as error:
+            logger.exception("%s could not be answered.", request.path)
+            answer = self.unanswered(said_of(error))
+            answer["Cache-Control"] = "private, no-store"
+            return answer
+
+    def unanswered(self, said: str) -> HttpResponse:
+        """Return the answer that says why there is no other now."""
+        return HttpResponse(said, content_type="text/plain; charset=utf-8", status=503)
+
     def file(self, request: HttpRequest, pk: Any) -> VersionedFieldFile:
         """Return the file. Raises `Http404` if there is none, `PermissionDenied`."""
         rows = self.queryset if self.queryset is not None else self.model
@@ -75,8 +105,10 @@ class HistoryView(FileView):
     """Answers with the versions of a file, newest first, as JSON.
 
     `{"name": ..., "versions": [{"number", "modified", "size", "author", "comment", "original_name", "content_type",
-    "deleted", "current", "url"}, ...], "next": ...}`. `next` is what to ask for to get older ones (`?before=`), or
-    `null`. `url` leads to `download`, the name of a URL that takes the row's `pk` and the `number`, if it was given.
+    "deleted", "current", "in_use", "url"}, ...], "next": ...}`. `current` is what a read of the name returns, `in_use`
+    what the row has: another version where the row is pinned to one. `next` is what to ask for to get older ones
+    (`?before=`), or `null`. `url` leads to `download`, the name of a URL that takes the row's `pk` and the `number`, if
+    it was given. Where the store fails: `{"error": ...}`.
     """
 
     download: str = ""
@@ -95,28 +127,39 @@ class HistoryView(FileView):
                 break
         shown = found[:PAGE]
         current = shown[0].number if shown and before is None and not shown[0].tombstone else None
+        in_use = file.field.pinned(file.instance) or current
         answer = JsonResponse(
             {
                 "name": file.name,
-                "versions": [self._values(version, pk, current=version.number == current) for version in shown],
+                "versions": [
+                    {
+                        **self._values(version, details, pk),
+                        "current": version.number == current,
+                        "in_use": version.number == in_use,
+                    }
+                    for version, details in zip(shown, details_of(shown), strict=True)
+                ],
                 "next": shown[-1].number if len(found) > PAGE else None,
             }
         )
         answer["Cache-Control"] = "private, no-store"
         return answer
 
-    def _values(self, version: Version, pk: Any, *, current: bool) -> dict[str, Any]:
+    def unanswered(self, said: str) -> HttpResponse:
+        """Return it as JSON."""
+        return JsonResponse({"error": said}, status=503)
+
+    def _values(self, version: Version, details: Details, pk: Any) -> dict[str, Any]:
         url = reverse(self.download, args=[pk, version.number]) if self.download and not version.tombstone else None
         return {
             "number": version.number,
             "modified": version.modified.isoformat(),
             "size": version.size,
-            "author": version.author,
-            "comment": version.comment,
-            "original_name": version.original_name,
-            "content_type": version.content_type,
+            "author": details.author,
+            "comment": details.comment,
+            "original_name": details.original_name or version.name.rpartition("/")[2],
+            "content_type": details.content_type,
             "deleted": version.tombstone,
-            "current": current,
             "url": url,
         }
 
@@ -127,10 +170,16 @@ class DownloadView(FileView):
     def get(self, request: HttpRequest, pk: Any, number: int) -> HttpResponse | FileResponse:
         """Answer."""
         file = self.file(request, pk)
-        try:
-            return attachment(file.storage.version(str(file.name), number), file.storage)
-        except VersionNotFoundError as error:
-            raise Http404(str(error)) from error
+        return attachment(file.storage.version(str(file.name), number), file.storage)
+
+
+def said_of(error: ConsistentS3Error) -> str:
+    """Return why nobody can be answered now, for people who know nothing of the store."""
+    if isinstance(error, ObjectArchivedError):
+        return _("This version is in the archive and cannot be read at once.")
+    if isinstance(error, NotYetVisibleError):
+        return _("The bytes of this version cannot be found now. Try again later.")
+    return _("The store does not answer now. Try again later.")
 
 
 def attachment(version: Version, storage: Any) -> FileResponse:

@@ -55,7 +55,7 @@ DIRECTION: dict[str, set[str]] = {
     "forms": CORE | {"fieldfiles", "replacing", "widgets"},
     "comparing": CORE | {"comparing"},
     "views": CORE | {"fieldfiles", "files"},
-    "templatetags": CORE | {"local_times", "theming"},
+    "templatetags": CORE | {"local_times", "theming", "views"},
     "policies": FACES,
     "journal": CORE | {"models"},
     "referring": FACES,

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.http import HttpRequest
 from django.template import Context, Template
 from django.test import Client
 from django.urls import path
 
 from consistent_s3 import views
+from consistent_s3.core.errors import (
+    AccessDeniedError,
+    KeyMissingError,
+    NotYetVisibleError,
+    ObjectArchivedError,
+    UnreachableError,
+    VersionNotFoundError,
+)
+from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.testing import count_requests
 from consistent_s3.views import DownloadView, HistoryView
 from tests.archive.models import Contract
@@ -55,6 +68,16 @@ def contract(default_storage: Any) -> Contract:
     return contract
 
 
+def fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let the store answer everything with an error."""
+
+    def answer(*_: Any, **__: Any) -> Any:
+        raise error
+
+    for request in ("list", "get", "head"):
+        monkeypatch.setattr(S3ObjectStore, request, answer)
+
+
 def get(url: str, **parameters: Any) -> Any:
     return Client().get(url, {"as": "friend", **parameters})
 
@@ -76,10 +99,41 @@ def test_the_history_of_a_file_is_told_newest_first(contract):
         "content_type": "text/html",
         "deleted": False,
         "current": True,
+        "in_use": True,
         "url": f"/contracts/{contract.pk}/versions/2/",
     }
     assert newest["modified"] == contract.file.version.modified.isoformat()
     assert (oldest["number"], oldest["current"], oldest["author"]) == (1, False, "ann")
+
+
+def test_the_version_that_a_pinned_row_has_is_in_use(contract):
+    Contract.objects.update(file_version=1)
+
+    newest, oldest = get(f"/contracts/{contract.pk}/versions/").json()["versions"]
+
+    assert [(one["current"], one["in_use"]) for one in (newest, oldest)] == [(True, False), (False, True)]
+
+
+def test_in_use_is_what_is_current_unless_a_row_is_pinned(contract):
+    Contract.objects.update(file_version=None)
+
+    told = get(f"/contracts/{contract.pk}/versions/").json()["versions"]
+
+    assert [(one["current"], one["in_use"]) for one in told] == [(True, True), (False, False)]
+
+
+def test_what_versions_say_of_themselves_is_asked_for_side_by_side(contract, monkeypatch):
+    met = threading.Barrier(2)  # broken, and so an error, if one request waited for the other
+    head = S3ObjectStore.head
+
+    def head_together(store: Any, *args: Any) -> Any:
+        met.wait(timeout=30)
+        return head(store, *args)
+
+    monkeypatch.setattr(S3ObjectStore, "head", head_together)
+    told = get(f"/contracts/{contract.pk}/versions/").json()["versions"]
+
+    assert [one["author"] for one in told] == ["bob", "ann"]
 
 
 def test_a_long_history_is_told_in_pages(contract, monkeypatch):
@@ -144,6 +198,58 @@ def test_what_is_not_there_is_not_found(contract, url):
     assert get(url.format(contract.pk)).status_code == 404
 
 
+@pytest.mark.parametrize("error", [VersionNotFoundError("gone: /secret"), KeyMissingError("gone: /secret")])
+def test_a_version_that_is_collected_meanwhile_is_not_found(contract, monkeypatch, error):
+    fail(monkeypatch, error)
+
+    answer = get(f"/contracts/{contract.pk}/versions/1/")
+
+    assert answer.status_code == 404
+    assert "secret" not in answer.content.decode()
+
+
+LATER = "The store does not answer now. Try again later."
+HIDDEN = "The bytes of this version cannot be found now. Try again later."
+ARCHIVED = "This version is in the archive and cannot be read at once."
+FAILURES = pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (UnreachableError("no route to /secret"), LATER),
+        (AccessDeniedError("no right to /secret"), LATER),
+        (NotYetVisibleError("no object /secret"), HIDDEN),
+        (ObjectArchivedError("/secret is in GLACIER"), ARCHIVED),
+    ],
+    ids=["silent", "refusing", "hiding", "archived"],
+)
+
+
+@FAILURES
+def test_a_version_that_cannot_be_sent_now_says_why(contract, monkeypatch, error, said):
+    fail(monkeypatch, error)
+
+    answer = get(f"/contracts/{contract.pk}/versions/1/")
+
+    assert (answer.status_code, answer.content.decode()) == (503, said)
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["Cache-Control"] == "private, no-store"
+
+
+@FAILURES
+def test_a_history_that_cannot_be_told_now_says_why_as_json(contract, monkeypatch, error, said):
+    fail(monkeypatch, error)
+
+    answer = get(f"/contracts/{contract.pk}/versions/")
+
+    assert (answer.status_code, answer.json()) == (503, {"error": said})
+    assert answer["Cache-Control"] == "private, no-store"
+
+
+def test_a_name_that_leads_out_of_the_storage_is_a_bad_request(contract):
+    Contract.objects.update(file="../lease.txt")
+
+    assert get(f"/contracts/{contract.pk}/versions/1/").status_code == 400
+
+
 def test_a_row_without_a_file_has_no_history(default_storage):
     contract = Contract.objects.create(title="Nothing yet")
 
@@ -174,6 +280,18 @@ def test_a_view_without_rows_is_refused(rf):
 # In templates
 
 
+def stored_with(settings: Any, **options: Any) -> Any:
+    """Return the file of the only row, in a default storage with options to add."""
+    default = settings.STORAGES["default"]
+    settings.STORAGES = {**settings.STORAGES, "default": {**default, "OPTIONS": {**default["OPTIONS"], **options}}}
+    return Contract.objects.get().file
+
+
+def lives(url: str) -> int:
+    """Return for how many seconds a signed address can be used."""
+    return int(parse_qs(urlsplit(url).query)["X-Amz-Expires"][0])
+
+
 def render(source: str, **context: Any) -> str:
     return Template("{% load consistent_s3 %}" + source).render(Context(context))
 
@@ -192,6 +310,30 @@ def test_a_template_shows_the_current_version_and_where_to_get_an_old_one(contra
     number, url = render(source, file=contract.file).split()
     assert number == "2"
     assert contract.file.storage.version(contract.file.name, 1).key.rpartition("/")[2] in url
+
+
+def test_an_address_in_a_template_lives_for_minutes_and_sends_an_attachment(contract, settings):
+    file = stored_with(settings, signature_version="s3v4")
+    url = render("{% autoescape off %}{% version_url file 2 %}{% endautoescape %}", file=file)
+    shorter = render("{% autoescape off %}{% version_url file 2 expire=60 %}{% endautoescape %}", file=file)
+
+    with urlopen(url) as answer:
+        assert answer.read() == b"<script>alert(1)</script>"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="lease-2.html"'
+    assert lives(url) == 300
+    assert lives(shorter) == 60
+
+
+@pytest.mark.parametrize(
+    "options", [{"querystring_auth": False}, {"custom_domain": "cdn.example.org"}], ids=["unsigned", "domain"]
+)
+def test_an_address_that_is_not_signed_asks_the_store_for_nothing(contract, settings, options):
+    file = stored_with(settings, **options)
+
+    url = render("{% autoescape off %}{% version_url file 2 %}{% endautoescape %}", file=file)
+
+    assert url == storages["default"].url(file.name, version=2)
+    assert "disposition" not in url.lower()
 
 
 def test_a_template_of_a_row_without_a_file_shows_nothing(default_storage):

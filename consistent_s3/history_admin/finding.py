@@ -7,7 +7,6 @@ One page of answers, and a bound on what is looked through for it: `ROWS` versio
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -17,7 +16,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from consistent_s3.core.errors import KeyMissingError
+from consistent_s3.core.fetching import details_of
 from consistent_s3.core.seams import CommittingIndex
 from consistent_s3.core.versions import Details, Version
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 PAGE = 20
 """Versions on one page of a history."""
-AT_ONCE = 8
-"""Requests for details that a history page has under way at once."""
 ROWS = 10_000
 """Versions that are looked through for one page, where an index knows all about them."""
 LISTED = 200
@@ -123,19 +120,6 @@ def find(storage: ConsistentS3Storage, name: str, wanted: Wanted, *, before: int
     if looked_at == most and last is not None:
         return Found(versions=found, before=last.number, looked_at=looked_at)
     return Found(versions=found)
-
-
-def details_of(versions: Sequence[Version]) -> list[Details]:
-    """Return the details of some versions, fetched side by side; those of a version just collected are empty."""
-
-    def details(version: Version) -> Details:
-        try:
-            return version.details
-        except KeyMissingError:
-            return Details()
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(details, versions))
 
 
 def _batches(versions: Iterator[Version]) -> Iterator[list[Version]]:

@@ -12,10 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from consistent_s3.core.errors import ConsistentS3Error
+from consistent_s3.core.fetching import details_of
 from consistent_s3.core.numbers import read_number
 from consistent_s3.core.versions import Details, Version
 from consistent_s3.fieldfiles import VersionedFieldFile
-from consistent_s3.history_admin.finding import FilterForm, Found, Wanted, details_of, find, knows_all
+from consistent_s3.history_admin.finding import FilterForm, Found, Wanted, find, knows_all
 from consistent_s3.history_admin.holding import HoldPages
 from consistent_s3.history_admin.outlook import Outlook, known, outlooks
 from consistent_s3.kinds import Kind, kind_of
