@@ -21,6 +21,7 @@ from django.utils.formats import date_format
 
 from consistent_s3.collection import collect_garbage
 from consistent_s3.history_admin import finding
+from consistent_s3.history_admin import history as history_pages
 from consistent_s3.history_admin.finding import LISTED, PAGE
 from consistent_s3.history_admin.outlook import known, outlooks
 from consistent_s3.models import StoredVersion
@@ -304,6 +305,47 @@ def test_a_later_page_of_the_database_says_the_same_as_the_first(configure, admi
     assert second == first[2:]
 
 
+UNTOLD = "What retention will do is"
+
+
+def test_a_page_that_says_nothing_of_retention_says_why(configure, admin_client):
+    configure(retention=POLICY)
+    contract = contract_of(*[("ann", str(number)) for number in range(PAGE + 5)])
+
+    assert UNTOLD not in history(admin_client, contract)
+    assert UNTOLD not in history(admin_client, contract, "?person=nobody")
+    for query in ("?before=5", "?person=ann"):
+        page = history(admin_client, contract, query)
+        assert "What retention will do is only told on the first page, and not of what was searched for." in page
+
+
+@pytest.mark.parametrize("query", ["?before=6", "?person=ann"])
+def test_what_lies_below_the_versions_that_are_looked_at_says_so(configure, admin_client, monkeypatch, query):
+    configure(index="database", retention={"keep_last": 2})
+    contract = contract_of(*[("ann", str(number)) for number in range(6)])
+    whole = history(admin_client, contract, query)
+    monkeypatch.setattr(history_pages, "OUTLOOK", 3)
+
+    page = history(admin_client, contract, query)
+
+    told = [re.sub(r"<[^>]+>", "", one) for one in re.findall(r'class="consistent-s3-outlook">(.*?)</td>', page)]
+    looked_at = 2 if "before" in query else 3
+    assert UNTOLD not in whole
+    assert [one != "–" for one in told] == [position < looked_at for position in range(len(shown(page)))]
+    assert "What retention will do is only told of the newest 3 versions." in page
+
+
+def test_a_page_far_below_the_versions_that_are_looked_at_says_so(configure, admin_client, monkeypatch):
+    configure(index="database", retention={"keep_last": 2})
+    contract = contract_of(*[("ann", str(number)) for number in range(6)])
+    monkeypatch.setattr(history_pages, "OUTLOOK", 3)
+
+    page = history(admin_client, contract, "?before=3")
+
+    assert "consistent-s3-outlook" not in page
+    assert "What retention will do is only told of the newest 3 versions." in page
+
+
 def test_sizes_tell_how_much_they_grew(storage, admin_client):
     contract = Contract(title="Lease")
     for length in (10, 2000, 500, 500):
@@ -355,6 +397,7 @@ def test_where_pointers_may_be_lost_nothing_is_said_of_retention(configure, admi
 
     assert len(shown(page)) == 2
     assert "consistent-s3-outlook" not in page
+    assert "What retention will do is not told: this index may forget when a version was replaced." in page
 
 
 def test_the_form_links_to_no_history_that_may_not_be_seen(storage, admin_client, monkeypatch):

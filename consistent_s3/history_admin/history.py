@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from consistent_s3.core.errors import ConsistentS3Error
 from consistent_s3.core.fetching import details_of
 from consistent_s3.core.numbers import read_number
+from consistent_s3.core.seams import ForgetfulIndex
 from consistent_s3.core.versions import Details, Version
 from consistent_s3.fieldfiles import VersionedFieldFile
 from consistent_s3.history_admin.finding import FilterForm, Found, Wanted, find, knows_all
@@ -23,6 +24,7 @@ from consistent_s3.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from consistent_s3.models import Hold
+    from consistent_s3.storage import ConsistentS3Storage
 
 OUTLOOK = 1_000
 """Newer versions that are looked at to say what retention will do with those of a page."""
@@ -135,19 +137,31 @@ class HistoryPages(HoldPages):
             "older": found.before,
             "looked_at": found.looked_at,
             "has_outlook": bool(to_come),
+            "untold": _untold(storage, shown, newer),
             "deleted": newest is not None and newest.tombstone,
         }
 
     def _newer(self, file: VersionedFieldFile, shown: Sequence[Version]) -> Sequence[Version]:
-        """Return everything from the newest down to the last of a page; nothing where that would be much to ask for."""
+        """Return what is looked at, from the newest down to the last of a page; nothing where that would cost much."""
         if not (shown and knows_all(file.storage)):
             return []
         newer = []
         for version in file.storage.archive.history(str(file.name), limit=OUTLOOK):
             newer.append(version)
             if version.number == shown[-1].number:
-                return newer
-        return []
+                break
+        return newer
+
+
+def _untold(storage: ConsistentS3Storage, shown: Sequence[Version], newer: Sequence[Version]) -> str:
+    """Return why it is not told what retention will do with some versions of a page; empty if it is told of all."""
+    if shown and isinstance(storage.archive.index, ForgetfulIndex):
+        return _("What retention will do is not told: this index may forget when a version was replaced.")
+    if {version.number for version in shown} <= {version.number for version in newer}:
+        return ""
+    if knows_all(storage):
+        return _("What retention will do is only told of the newest %(count)d versions.") % {"count": OUTLOOK}
+    return _("What retention will do is only told on the first page, and not of what was searched for.")
 
 
 def _growths(found: Found) -> dict[int, int]:
