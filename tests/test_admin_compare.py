@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 from typing import Any
 
@@ -12,10 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image
 
-from consistent_s3.comparing.comparison import LIMIT
+from consistent_s3.comparing.comparison import DOCUMENT, LIMIT
 from consistent_s3.history_admin import reading
 from consistent_s3.testing import assert_requests, count_requests
 from tests.archive.models import Contract
+from tests.comparing.office_files import excel, packed, powerpoint
+from tests.comparing.test_documents import CORE, office, pdf
 from tests.test_admin import staff
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +152,64 @@ def test_other_bytes_are_compared_by_size_type_and_checksum(default_storage, adm
     assert "cannot be compared here" in page
     assert "application/octet-stream" in page
     assert contract.file.version.checksum in page
+
+
+def test_a_changed_cell_is_shown_in_its_row(default_storage, admin_client):
+    row = '<row><c t="inlineStr"><is><t>Rent</t></is></c><c><v>%d</v></c></row>'
+
+    page = compared(admin_client, contract_of(excel(row % 900), excel(row % 950), name="a.xlsx"))
+
+    assert "Text taken out of the files: 1 line removed (−), 1 line added (+)" in page
+    assert "Rent | <del>900</del>" in page
+    assert "Rent | <ins>950</ins>" in page
+    assert "SHA-256" not in page
+
+
+NO_TEXT = "there is no text that could be compared"
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        (pdf(1), pdf(2)),
+        (
+            office(core=CORE % "One", **{"ppt/presentation.xml": ""}),
+            office(core=CORE % "Two", **{"ppt/presentation.xml": ""}),
+        ),
+        (powerpoint("Text"), powerpoint("")),
+        (packed({"content.xml": "<broken"}), packed({"content.xml": "<broken", "a": "b"})),
+    ],
+    ids=["PDF", "presentations", "a text that is gone", "broken"],
+)
+def test_documents_without_text_are_said_to_have_none(default_storage, admin_client, contents):
+    contract = contract_of(*contents, name="a.pptx")
+
+    page = compared(admin_client, contract)
+
+    assert NO_TEXT in page
+    assert contract.file.version.checksum in page
+    assert "Only the " not in page
+    assert "cannot be compared here" not in page
+
+
+def test_a_document_of_some_megabytes_is_compared(default_storage, admin_client):
+    row = "<row><c><v>%d</v></c></row>"
+    contents = [excel(row % rent, strings="", pad=random.Random(rent).randbytes(2 * LIMIT)) for rent in (900, 950)]
+
+    page = compared(admin_client, contract_of(*contents, name="a.xlsx"))
+
+    assert "<ins>950</ins>" in page
+    assert "Only the " not in page
+
+
+def test_a_document_that_is_too_large_names_its_limit_and_is_not_read_on(default_storage, admin_client):
+    contract = contract_of(*(b"PK\x03\x04" + bytes(DOCUMENT + n) for n in range(2)), name="a.docx")
+
+    with count_requests(default_storage) as log:
+        page = compared(admin_client, contract)
+
+    assert "only looked into up to 16.0\xa0MB;" in page
+    assert log.counts["GET"] == 4
 
 
 def test_what_was_cut_says_so(default_storage, admin_client):

@@ -1,6 +1,7 @@
 """What has changed between two versions of a file, in the way that suits what it holds?
 
-1. At most `LIMIT` bytes of each version are read, and nothing larger is ever in memory; what was cut says so.
+1. At most `LIMIT` bytes of each version are read, of a document `DOCUMENT`, and nothing larger is ever in memory; what
+   was cut says so.
 2. Versions with one checksum are the same; nothing is read then.
 3. What cannot be shown by its content is compared by size, type and checksum.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consistent_s3.comparing.documents import is_document, look_into, picture_size, picture_type
-from consistent_s3.comparing.sides import LIMIT, Side
+from consistent_s3.comparing.sides import DOCUMENT, LIMIT, Side
 from consistent_s3.comparing.texts import TextChanges, compare_texts
 from consistent_s3.comparing.values import TableChanges, ValueChanges, compare_json, compare_tables
 
@@ -28,6 +29,8 @@ class Comparison:
     """The bytes are the same."""
     cut: bool = False
     """Only the beginning was looked at."""
+    limit: int = LIMIT
+    """Bytes up to which it is looked at, if nothing else cut it."""
     text: TextChanges | None = None
     values: ValueChanges | None = None
     table: TableChanges | None = None
@@ -38,14 +41,24 @@ class Comparison:
     new_size: tuple[int, int] | None = None
     facts: tuple[tuple[str, str, str], ...] = ()
     """What the documents say of themselves: a word, the older value, the newer."""
+    documents: bool = False
+    """Of one at least something could be found out: what it says of itself, or its text, or that there is more."""
     text_is_extracted: bool = False
     """The text is not the file itself, but was taken out of it."""
 
     @property
     def opaque(self) -> bool:
         """Return whether nothing can be said of the contents but that they differ."""
-        shown = (self.same, self.text, self.values, self.table, self.pictures, self.facts)
-        return not any(bool(one) for one in shown)
+        return not (self._shown or self.documents)
+
+    @property
+    def untold(self) -> bool:
+        """Return whether there is no text in both documents that could be compared."""
+        return self.documents and not self._shown
+
+    @property
+    def _shown(self) -> bool:
+        return self.same or self.pictures or any((self.text, self.values, self.table))
 
 
 def compare(old: Side, new: Side) -> Comparison:
@@ -79,17 +92,26 @@ def _of_texts(old: Side, new: Side, old_text: str, new_text: str) -> Comparison:
 
 
 def _of_documents(old: Side, new: Side) -> Comparison:
-    """Compare what was taken out of documents; a document that was cut cannot be opened."""
-    if old.is_cut or new.is_cut:
-        return Comparison(old=old, new=new, cut=True)
-    olds, news = look_into(old.data), look_into(new.data)
+    """Compare what was taken out of documents; a document that is too large to be read whole cannot be opened."""
+    wholes = [side.whole() if is_document(side.data) else b"" for side in (old, new)]
+    if wholes[0] is None or wholes[1] is None:
+        return Comparison(old=old, new=new, cut=True, limit=DOCUMENT)
+    if wholes[0] and wholes[0] == wholes[1]:
+        return Comparison(old=old, new=new, same=True)
+    olds, news = look_into(wholes[0]), look_into(wholes[1])
     words = dict.fromkeys([*olds.facts, *news.facts])
     facts = tuple((word, olds.facts.get(word, ""), news.facts.get(word, "")) for word in words)
     cut = olds.cut or news.cut
-    if olds.text and news.text:
-        text = compare_texts(olds.text, news.text)
-        return Comparison(old=old, new=new, facts=facts, text=text, text_is_extracted=True, cut=cut)
-    return Comparison(old=old, new=new, facts=facts, cut=cut)
+    text = compare_texts(olds.text, news.text) if olds.text and news.text else None
+    return Comparison(
+        old=old,
+        new=new,
+        facts=facts,
+        documents=bool(facts or olds.text or news.text or cut),
+        text=text,
+        text_is_extracted=text is not None,
+        cut=cut,
+    )
 
 
-__all__ = ["LIMIT", "Comparison", "Side", "compare"]
+__all__ = ["DOCUMENT", "LIMIT", "Comparison", "Side", "compare"]

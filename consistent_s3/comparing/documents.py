@@ -1,19 +1,17 @@
 """What can be said of pictures, PDF and office files, and of any other bytes?
 
 1. What a file is, is decided by its first bytes, never by its name or the type that somebody gave it.
-2. Of an archive's member at most `MEMBER` bytes are unpacked; a PDF is read by a process of its own, which is bounded.
+2. Of an archive only so much is unpacked; a PDF is read by a process of its own, which is bounded.
 3. Whatever a file's author put into it, nothing is raised: of what cannot be read nothing is said.
 """
 
 from __future__ import annotations
 
 import io
-import zipfile
 
+from consistent_s3.comparing.office import look_into_office
 from consistent_s3.comparing.pdf import Document, look_into_pdf
 
-MEMBER = 1024**2
-"""Bytes that are unpacked of one member of an archive at most."""
 TEXT = 1024**2
 """Characters of a document's text that are taken."""
 FACT = 200
@@ -22,12 +20,6 @@ RASTER = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image
 """Pictures that a browser shows without running anything in them: never SVG."""
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 """Lengths of the header that follows a bitmap's first one."""
-_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_CORE = {
-    "title": "{http://purl.org/dc/elements/1.1/}title",
-    "creator": "{http://purl.org/dc/elements/1.1/}creator",
-    "modified": "{http://purl.org/dc/terms/}modified",
-}
 
 
 def picture_type(head: bytes) -> str:
@@ -67,47 +59,19 @@ def is_document(head: bytes) -> bool:
 
 
 def look_into(data: bytes) -> Document:
-    """Return what a document says of itself; of anything else nothing."""
+    """Return what a document says of itself, and its text; of anything else nothing."""
     found = Document()
     try:
         if data.startswith(b"%PDF-"):
             found = look_into_pdf(data, TEXT)
         elif is_document(data):
-            _look_into_office(data, found)
-    except ImportError:  # an extra
-        pass
+            found = look_into_office(data, TEXT)
     except Exception:  # noqa: BLE001, S110 - parsers raise anything at bytes that somebody made up
         pass
     found.facts = {word: _clean(value)[:FACT] for word, value in found.facts.items() if value}
     found.cut = found.cut or len(found.text) > TEXT
     found.text = _clean(found.text[:TEXT]).strip()
     return found
-
-
-def _look_into_office(data: bytes, found: Document) -> None:
-    from defusedxml.ElementTree import fromstring  # noqa: PLC0415 - an extra
-
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = set(archive.namelist())
-        if "docProps/core.xml" in names:
-            member = _member(archive, "docProps/core.xml")
-            root = fromstring(member[:MEMBER])
-            found.facts |= {word: root.findtext(tag) or "" for word, tag in _CORE.items()}
-        if "word/document.xml" in names:
-            member = _member(archive, "word/document.xml")
-            if len(member) > MEMBER:
-                found.cut = True
-                return
-            found.text = "\n".join(
-                "".join(run.text or "" for run in paragraph.iter(f"{_WORD}t"))
-                for paragraph in fromstring(member).iter(f"{_WORD}p")
-            )
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return a member, of a larger one a byte more than `MEMBER`."""
-    with archive.open(name) as member:
-        return member.read(MEMBER + 1)
 
 
 def _clean(text: str) -> str:

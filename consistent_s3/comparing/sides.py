@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import posixpath
 import re
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from typing import BinaryIO
 from consistent_s3.core.versions import Version
 
 LIMIT = 1024**2
-"""Bytes that are read of one version at most."""
+"""Bytes that are read of one version at most, unless the whole of it is asked for."""
+DOCUMENT = 16 * 1024**2
+"""Bytes up to which the whole of a version is read."""
 _BINARY = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]|[\ud800-\udfff]")
 """Control characters that no text file has."""
 
@@ -58,6 +61,20 @@ class Side:
     def data(self) -> bytes:
         """Return what is looked at."""
         return self.head[:LIMIT]
+
+    def whole(self) -> bytes | None:
+        """Return all of it, `None` if that is more than `DOCUMENT` bytes. It is not kept."""
+        if not self.is_cut:
+            return self.data
+        if self.version.size > DOCUMENT:
+            return None
+        found = io.BytesIO()
+        found.write(self.head)
+        with self.open() as file:
+            file.seek(found.tell())
+            while found.tell() <= DOCUMENT and (more := file.read(LIMIT)):
+                found.write(more)
+        return found.getvalue() if found.tell() <= DOCUMENT else None
 
     def text(self) -> str | None:
         """Return it as text, or `None` if it is none. A cut text ends with its last whole line."""

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from consistent_s3.comparing.comparison import LIMIT, Comparison, Side, compare
+from consistent_s3.comparing.comparison import Comparison, Side, compare
 from consistent_s3.core.errors import ConsistentS3Error
 from consistent_s3.core.numbers import MAX_NUMBER
 from consistent_s3.fieldfiles import VersionedFieldFile
@@ -55,7 +55,6 @@ class ComparePages(FilePages):
             "page_name": _("Comparison"),
             "old": old,
             "new": new,
-            "limit": LIMIT,
             "may_restore": self._may_restore(request, obj, field_name),
         }
         try:

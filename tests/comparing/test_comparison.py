@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from consistent_s3.comparing.comparison import LIMIT, compare
+from consistent_s3.comparing.comparison import DOCUMENT, LIMIT, compare
 from consistent_s3.comparing.sides import Side
 from tests.comparing.sides import Counted, side, version
 from tests.comparing.test_documents import CORE, PARAGRAPH, WORD, office, pdf, picture
@@ -122,12 +122,60 @@ def test_pdf_files_are_compared_by_pages_and_title():
     assert found.facts == (("pages", "1", "2"), ("title", "Lease", ""))
 
 
-def test_a_document_too_large_to_be_read_whole_is_compared_by_size_only():
-    padding = random.Random(1).randbytes(LIMIT)
+def padded(length: int, seed: int = 1) -> bytes:
+    """Return a document with so many bytes that nobody reads."""
+    return office(
+        core=CORE % "Lease", word=WORD % (PARAGRAPH % f"Rent: {seed}"), pad=random.Random(seed).randbytes(length)
+    )
 
-    found = compare(side(office(core=CORE % "Lease", pad=padding)), side(pdf(1), number=2))
 
-    assert (found.cut, found.facts, found.opaque) == (True, (), True)
+def test_a_document_of_many_megabytes_is_compared():
+    found = compare(side(padded(LIMIT, 1)), side(padded(DOCUMENT - LIMIT, 2), number=2))
+
+    assert (found.text.added, found.cut, found.facts[0]) == (1, False, ("title", "Lease", "Lease"))
+
+
+def test_large_documents_without_checksums_are_compared_by_all_their_bytes():
+    one, end = padded(LIMIT), b"\0"
+
+    assert compare(side(one, checksum=False), side(one, number=2, checksum=False)).same
+    assert not compare(side(one, checksum=False), side(one + end, number=2, checksum=False)).same
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_document_too_large_to_be_read_whole_is_compared_by_size_only(turned):
+    sides = [side(padded(DOCUMENT)), side(pdf(1), number=2)]
+
+    found = compare(*(reversed(sides) if turned else sides))
+
+    assert (found.cut, found.limit, found.facts, found.opaque, found.untold) == (True, DOCUMENT, (), True, False)
+
+
+def test_documents_without_text_say_so():
+    for old, new in ((pdf(1), pdf(2)), (office(core=CORE % "a"), office(core=CORE % "b")), (pdf(1), b"\0\1")):
+        found = compare(side(old), side(new, number=2))
+
+        assert (found.untold, found.opaque, found.text) == (True, False, None)
+
+
+def test_a_document_with_more_text_than_is_taken_and_none_that_is_says_so():
+    many = {"xl/workbook.xml": "<broken"}
+
+    found = compare(side(office(**many)), side(office(**many, a="b"), number=2))
+
+    assert (found.untold, found.opaque, found.cut) == (True, False, True)
+
+
+def test_archives_that_are_no_documents_are_opaque():
+    found = compare(side(office(a="1")), side(office(a="2"), number=2))
+
+    assert (found.untold, found.opaque, found.cut) == (False, True, False)
+
+
+def test_no_file_of_another_kind_is_said_to_be_compared_if_it_were_smaller():
+    found = compare(side(b"\0" * 2 * LIMIT), side(b"\0", number=2))
+
+    assert (found.opaque, found.cut) == (True, False)
 
 
 def test_of_other_bytes_nothing_can_be_said():

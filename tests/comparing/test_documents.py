@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import struct
 import sys
 import tracemalloc
@@ -18,14 +19,10 @@ from pypdf import PdfWriter
 from pypdf.generic import DictionaryObject, EncodedStreamObject, NameObject
 
 from consistent_s3.comparing import pdf as pdfs
-from consistent_s3.comparing.documents import (
-    MEMBER,
-    RASTER,
-    look_into,
-    picture_size,
-    picture_type,
-)
+from consistent_s3.comparing.documents import RASTER, look_into, picture_size, picture_type
+from consistent_s3.comparing.office import MEMBER
 from consistent_s3.comparing.pdf import PAGES, read
+from consistent_s3.comparing.sides import DOCUMENT
 
 
 def picture(form: str, size: tuple[int, int] = (30, 20)) -> bytes:
@@ -239,6 +236,19 @@ def test_a_pdf_that_takes_more_memory_than_there_is_is_given_up(monkeypatch):
     found = look_into(heavy(b"BT /F 9 Tf (a) Tj ET\n" * 100_000))
 
     assert (found.facts["pages"], found.text, found.cut) == ("1", "", True)
+
+
+def test_a_pdf_of_many_megabytes_is_read_by_its_process():
+    writer, written = PdfWriter(), io.BytesIO()
+    writer.add_blank_page(9, 9)
+    writer.add_metadata({"/Title": "Lease"})
+    writer.add_attachment("scan.bin", random.Random(1).randbytes(DOCUMENT - MEMBER))
+    writer.write(written)
+    assert MEMBER < len(written.getvalue()) <= DOCUMENT
+
+    found = look_into(written.getvalue())
+
+    assert (found.facts, found.cut) == ({"pages": "1", "title": "Lease"}, False)
 
 
 def test_the_process_knows_nothing_of_the_project(monkeypatch):

@@ -1,11 +1,11 @@
-"""Of each version at most a megabyte is read, and it is text only if it is."""
+"""Of each version at most a megabyte is read unless all is asked for, and it is text only if it is."""
 
 from __future__ import annotations
 
 import pytest
 
-from consistent_s3.comparing.sides import LIMIT
-from tests.comparing.sides import Counted, side
+from consistent_s3.comparing.sides import DOCUMENT, LIMIT, Side
+from tests.comparing.sides import Counted, side, version
 
 
 @pytest.mark.parametrize(("length", "cut"), [(0, False), (LIMIT, False), (LIMIT + 1, True), (3 * LIMIT, True)])
@@ -14,6 +14,29 @@ def test_no_more_than_the_limit_is_read(length, cut):
     one = side(b"x" * length)
 
     assert (len(one.data), one.is_cut) == (min(length, LIMIT), cut)
+    assert Counted.asked <= LIMIT + 1
+
+
+@pytest.mark.parametrize("length", [0, LIMIT, LIMIT + 1, LIMIT + 2, DOCUMENT])
+def test_the_whole_is_read_up_to_its_limit(length):
+    data = bytes(index % 251 for index in range(1_000)) * (length // 1_000 + 1)
+
+    assert side(data[:length]).whole() == data[:length]
+
+
+def test_of_more_than_the_limit_nothing_is_read():
+    one = side(bytes(DOCUMENT + 1))
+    one.head  # noqa: B018
+    one.open = lambda: pytest.fail("nothing more is to be read")
+
+    assert one.whole() is None
+
+
+def test_what_unpacks_to_more_than_the_limit_is_given_up():
+    unpacked = Counted(bytes(3 * DOCUMENT))
+    Counted.asked = 0
+
+    assert Side(version=version(b"packed"), open=lambda: Counted(unpacked.getbuffer())).whole() is None
     assert Counted.asked <= LIMIT + 1
 
 
