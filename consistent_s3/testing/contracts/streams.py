@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import itertools
-import threading
+import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -26,8 +25,7 @@ from consistent_s3.eventstore import (
     NewEvent,
     StreamTombstonedError,
 )
-
-_prefixes = itertools.count(1)
+from consistent_s3.testing.contracts.racing import in_threads
 
 
 class EventStoreContract:
@@ -41,7 +39,7 @@ class EventStoreContract:
     @pytest.fixture
     def open_events(self, store: ObjectStore) -> Callable[[], EventStore]:
         """Return a function that makes event stores over one empty prefix, as several processes would."""
-        prefix = f"contract-streams-{next(_prefixes)}"
+        prefix = f"contract-streams-{uuid.uuid4().hex}"
         return lambda: EventStore(store, prefix)
 
     @pytest.fixture
@@ -331,16 +329,3 @@ def new_events(count: int) -> list[NewEvent]:
 def append(events: EventStore, count: int, expected: Any) -> Any:
     """Append some events to a stream `order/7`."""
     return events.append("order", "7", new_events(count), expected_version=expected)
-
-
-def in_threads(count: int, work: Callable[[], object]) -> None:
-    """Do some work in several threads at once. Raises what one that failed raised."""
-    together = threading.Barrier(count)
-
-    def run() -> None:
-        together.wait()
-        work()
-
-    with ThreadPoolExecutor(count) as pool:
-        for future in [pool.submit(run) for _ in range(count)]:
-            future.result()
