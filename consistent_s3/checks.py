@@ -15,11 +15,12 @@ from django.db import DatabaseError
 from django.db.models import FileField
 
 from consistent_s3.collection import check_alone, storage_aliases, versioned_storage
+from consistent_s3.conf import OPTIONS
 from consistent_s3.core.errors import IndexUnavailableError, StoreError
 from consistent_s3.fields import VersionedFileField
 from consistent_s3.storage import ConsistentS3Storage
 from consistent_s3.streams.kinds import SETTING as STREAMS_SETTING
-from consistent_s3.streams.kinds import stream_kind
+from consistent_s3.streams.kinds import may_keep_streams, stream_kind
 
 if TYPE_CHECKING:
     from consistent_s3.index.redis import RedisIndex
@@ -99,12 +100,22 @@ def _has_lost_its_rows(alias: str) -> bool:
     storage = versioned_storage(alias)
     if storage.index_kind != "database" or not storage.make_database_index(storage.archive.layout).is_empty:
         return False
-    configured: Any = settings.STORAGES[alias]
-    options = {**configured.get("OPTIONS", {}), "client_config": storage.client_config.merge(_IN_A_HURRY)}
     layout = storage.archive.layout
     after_streams = f"{layout.streams_prefix}0"  # "0" follows "/": of streams there may be very many
-    page = type(storage)(**options).make_object_store().list(layout.root, start_after=after_streams, limit=100)
+    page = _hurried(alias).make_object_store().list(layout.root, start_after=after_streams, limit=100)
     return any(parsed.number for info in page.objects if (parsed := layout.parse(info.key)))
+
+
+def _hurried(alias: str) -> ConsistentS3Storage:
+    """Return a storage that waits for no bucket."""
+    storage = versioned_storage(alias)
+    options = {**_options(alias), "client_config": storage.client_config.merge(_IN_A_HURRY)}
+    return type(storage)(**options)
+
+
+def _options(alias: str) -> Mapping[str, Any]:
+    configured: Any = settings.STORAGES[alias]
+    return cast("Mapping[str, Any]", configured.get("OPTIONS", {}))
 
 
 def check_streams(**_: Any) -> list[CheckMessage]:
@@ -122,8 +133,8 @@ def _mistaken_streams() -> Iterator[CheckMessage]:
 
 
 def check_probed(**_: Any) -> list[CheckMessage]:
-    """Remind, before a deployment, to ask the bucket of each storage that rests on its listings."""
-    return list(_resting_on_listings())
+    """Remind, before a deployment, to ask the bucket of each storage or its streams that rests on listings."""
+    return [*_resting_on_listings(), *_with_streams_on_listings()]
 
 
 def _resting_on_listings() -> Iterator[CheckMessage]:
@@ -140,6 +151,32 @@ def _resting_on_listings() -> Iterator[CheckMessage]:
                 "each change of the store. Then add this warning to SILENCED_SYSTEM_CHECKS, or set index='database'.",
                 id="consistent_s3.W011",
             )
+
+
+def _with_streams_on_listings() -> Iterator[CheckMessage]:
+    for alias in storage_aliases():
+        try:
+            storage = versioned_storage(alias)
+            if storage.index == "listing" or _says_whether_listings_lag(alias):
+                continue  # told as W011, which asks for the same; or answered
+            meant = may_keep_streams(_hurried(alias))
+        except (ImproperlyConfigured, StoreError):
+            continue  # found by `check_storages`, or not to be reached from where the check runs
+        if meant:
+            yield Warning(
+                f"STORAGES[{alias!r}] has index={storage.index_kind!r}, which does not make streams of events safe: "
+                "where LIST is not strongly consistent, they are lost or doubled in silence.",
+                hint=f"Run `manage.py consistent_s3 probe --storage {alias}` against the real bucket. Then set "
+                "strong_listing=True if streams are safe there; else strong_listing=False, which refuses them.",
+                id="consistent_s3.W015",
+            )
+
+
+def _says_whether_listings_lag(alias: str) -> bool:
+    """Return whether somebody said so, in the options, the settings or a class: the default is nobody's word."""
+    option = "strong_listing"
+    said = option in _options(alias) or hasattr(settings, OPTIONS[option][0])
+    return said or hasattr(type(versioned_storage(alias)), option)
 
 
 def check_pointers_stay(**_: Any) -> list[CheckMessage]:

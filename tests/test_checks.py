@@ -26,6 +26,7 @@ from consistent_s3.core.seams import Attributes, PutMode
 from consistent_s3.fields import VersionedFileField, VersionedImageField
 from consistent_s3.index.database import DatabaseIndex
 from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.streams import NewEvent, event_store
 from tests.projects import run_django, write_settings
 from tests.redis_server import RedisServer
 
@@ -459,6 +460,73 @@ def test_a_storage_that_rests_on_listings_is_to_be_probed(settings):
     assert [message[:2] for message in messages] == [("consistent_s3.W011", text)]
     with_options(settings, index="database")
     assert check_probed() == []
+
+
+STREAMS = {"order": {"fold": "tests.streams.conftest.add"}}
+
+
+@pytest.mark.parametrize("index", ["database", "redis"])
+def test_streams_are_to_be_probed_whatever_the_index(settings, index):
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
+    settings.CONSISTENT_S3_STREAMS = STREAMS
+    with_options(settings, index=index)
+
+    messages = told(check_probed())
+
+    assert messages == [
+        (
+            "consistent_s3.W015",
+            (
+                f"STORAGES['default'] has index={index!r}, which does not make streams of events safe: where LIST is "
+                "not strongly consistent, they are lost or doubled in silence."
+            ),
+            (
+                "Run `manage.py consistent_s3 probe --storage default` against the real bucket. Then set "
+                "strong_listing=True if streams are safe there; else strong_listing=False, which refuses them."
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize("answer", [True, False])
+@pytest.mark.parametrize("where", ["option", "setting", "class"])
+def test_who_says_whether_listings_lag_is_not_reminded_for_streams(settings, where, answer):
+    settings.CONSISTENT_S3_STREAMS = STREAMS
+    with_options(settings, index="database")
+    if where == "option":
+        with_options(settings, strong_listing=answer)
+    elif where == "setting":
+        settings.CONSISTENT_S3_STRONG_LISTING = answer
+    else:
+        default = {**settings.STORAGES["default"], "BACKEND": f"tests.test_checks.Says{answer}"}
+        settings.STORAGES = {**settings.STORAGES, "default": default}
+
+    assert check_probed() == []
+
+
+class SaysTrue(ConsistentS3Storage):
+    strong_listing = True
+
+
+class SaysFalse(ConsistentS3Storage):
+    strong_listing = False
+
+
+def test_streams_on_listings_are_reminded_of_once(settings):
+    settings.CONSISTENT_S3_STREAMS = STREAMS
+    with_options(settings, index="listing")
+
+    assert [message.id for message in check_probed()] == ["consistent_s3.W011"]
+
+
+def test_streams_that_no_setting_names_are_found_in_the_bucket(settings, storage, storage_options):
+    use(settings, storage, storage_options, index="database")
+    assert check_probed() == []
+
+    event_store().append("order", "7", [NewEvent(type="Paid")], expected_version=0)
+
+    assert [message.id for message in check_probed()] == ["consistent_s3.W015"]
 
 
 def use(settings: Any, storage: ConsistentS3Storage, options: dict[str, Any], **more: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.core.suitability import QUESTIONS, Held
 from consistent_s3.probe import S3Extras, configured_mode, probe_of
 from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.streams import NewEvent, event_store
 from tests.projects import run_django, write_settings
 
 BACKEND = "consistent_s3.storage.ConsistentS3Storage"
@@ -224,7 +226,7 @@ def test_json_is_the_report_of_each_storage(storage):
         "safe": "yes",
         "against": [],
     }
-    assert report["event_store"] == {"safe": "yes", "against": []}
+    assert report["event_store"] == {"safe": "yes", "against": [], "wanted": False}
     assert (report["configured"], report["configured_is_safe"]) == ("listing", True)
     assert report["set"] == {"index": "listing", "numbering": "sequence"}
     assert (report["rounds"], report["left_behind"], report["may_land"]) == (2, [], [])
@@ -235,7 +237,7 @@ def test_json_of_a_store_that_ignores_preconditions_says_what_speaks_against_whi
 
     report = json.loads(said)["default"]
     assert report["modes"][1]["against"] == ["create", "race"]
-    assert report["event_store"] == {"safe": "no", "against": ["create", "race"]}
+    assert report["event_store"] == {"safe": "no", "against": ["create", "race"], "wanted": False}
     assert (report["configured"], report["configured_is_safe"]) == ("listing", False)
     assert report["set"] == {"index": "database"}
 
@@ -247,6 +249,96 @@ def test_json_of_a_failure_has_its_reason(storage):
         call_command("consistent_s3", "probe", "--json", "--storage", "typo", stdout=out)
 
     assert json.loads(out.getvalue())["typo"]["failure"].startswith("'typo' is no storage that keeps versions.")
+
+
+# Streams of events
+
+
+STREAMS = (
+    "Streams are here, or CONSISTENT_S3_STREAMS names some, and no index makes them safe here. Keep them in another "
+    "store, and set strong_listing=False, which refuses them here."
+)
+
+
+@pytest.fixture
+def with_rows(storage: ConsistentS3Storage, settings: Any, options: dict[str, Any]) -> ConsistentS3Storage:
+    """Let rows find the newest: the index is safe on any store."""
+    return use(settings, {**options, "index": "database"})
+
+
+def use(settings: Any, options: dict[str, Any]) -> ConsistentS3Storage:
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": BACKEND, "OPTIONS": options}}
+    return storages["default"]
+
+
+@pytest.fixture
+def lagging(with_rows: ConsistentS3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first LIST after a put of the probe not show it."""
+
+    def lag(store: S3ObjectStore, prefix: str, **options: Any) -> Any:
+        page = real(store, prefix, **options)
+        if "/.consistent-s3-probe" not in prefix:
+            return page
+        shown = [info for info in page.objects if info.key in listed]
+        listed.update(info.key for info in page.objects)
+        return replace(page, objects=shown)
+
+    listed: set[str] = set()
+    real = S3ObjectStore.list
+    monkeypatch.setattr(S3ObjectStore, "list", lag)
+
+
+def name_streams(settings: Any) -> None:
+    settings.CONSISTENT_S3_STREAMS = {"order": {"fold": "tests.streams.conftest.add"}}
+
+
+def append(settings: Any) -> None:
+    event_store().append("order", "7", [NewEvent(type="Paid")], expected_version=0)
+
+
+@pytest.mark.parametrize("streams", [name_streams, append])
+def test_streams_on_a_store_that_lags_end_badly_though_the_index_is_safe_there(lagging, settings, streams):
+    streams(settings)
+
+    said, errors = probe(ends_well=False)
+
+    assert said.splitlines()[-3:] == ["Set: nothing, index='database' is what it has.", STREAMS, HONESTY]
+    assert errors == ""
+
+
+def test_json_of_streams_on_a_store_that_lags_says_so_and_ends_badly(lagging, settings):
+    name_streams(settings)
+
+    said, _ = probe("--json", ends_well=False)
+
+    report = json.loads(said)["default"]
+    assert (report["configured"], report["configured_is_safe"]) == ("database", True)
+    assert (report["event_store"]["safe"], report["event_store"]["wanted"]) == ("no", True)
+    assert "list-fresh" in report["event_store"]["against"]
+
+
+def test_a_store_that_lags_and_has_no_streams_ends_well(lagging):
+    said, _ = probe()
+
+    assert "Streams of events are not safe (" in said
+    assert STREAMS not in said
+
+
+def test_streams_that_are_refused_on_a_store_that_lags_end_well(lagging, settings, options):
+    name_streams(settings)
+    use(settings, {**options, "index": "database", "strong_listing": False})
+
+    said, _ = probe()
+
+    assert STREAMS not in said
+
+
+def test_streams_on_a_good_store_end_well(with_rows, settings):
+    name_streams(settings)
+
+    said, _ = probe("--json")
+
+    assert json.loads(said)["default"]["event_store"] == {"safe": "yes", "against": [], "wanted": True}
 
 
 # What only S3 is asked

@@ -20,7 +20,8 @@ from django.utils.module_loading import import_string
 from consistent_s3.conf import check_known
 from consistent_s3.eventstore import Event, Folded
 from consistent_s3.eventstore.store import SNAPSHOT_EVERY
-from consistent_s3.streams.stores import event_store
+from consistent_s3.storage import ConsistentS3Storage
+from consistent_s3.streams.stores import event_store, has_streams, unfitness
 
 SETTING = "CONSISTENT_S3_STREAMS"
 OPTIONS = ("fold", "initial", "schema_version", "snapshot_every")
@@ -68,6 +69,14 @@ def stream_kind(stream_type: str) -> StreamKind | None:
         schema_version=schema_version,
         snapshot_every=snapshot_every,
     )
+
+
+def may_keep_streams(storage: ConsistentS3Storage) -> bool:
+    """Return whether a storage has streams, or may come to have some: the settings name a type, or the bucket has one.
+
+    One that refuses streams has none. 1 LIST of one key, where the settings name no type.
+    """
+    return not unfitness(storage) and (bool(getattr(settings, SETTING, {})) or has_streams(storage))
 
 
 def imported(fold: Any, *, where: str) -> Fold:

@@ -6,19 +6,25 @@ import json
 import textwrap
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from consistent_s3.collection import storage_aliases
+from consistent_s3.collection import storage_aliases, versioned_storage
 from consistent_s3.core.errors import StoreError
 from consistent_s3.core.probe import MOST_ROUNDS, ROUNDS
 from consistent_s3.core.suitability import EVENT_STORE, Finding, Held, Mode, Question, Report, Verdict
 from consistent_s3.probe import configured_mode, probe_of
+from consistent_s3.streams.kinds import may_keep_streams
 
 HELP = "Ask the real bucket how it behaves, and say which index is safe on it."
 HONESTY = "Asking proves 'no', never 'yes': what did not show in {rounds} rounds may show tomorrow."
+STREAMS = (
+    "Streams are here, or CONSISTENT_S3_STREAMS names some, and no index makes them safe here. Keep them in another "
+    "store, and set strong_listing=False, which refuses them here."
+)
 COLUMNS = (44, 7)
 """Widths of the question and of whether it held."""
 WIDTH = 118
@@ -39,7 +45,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def handle(command: BaseCommand, *, storage: list[str] | None, json: bool, rounds: int, **_: Any) -> None:
-    """Probe each storage. Raises `CommandError` unless what each is set to is safe on what was found."""
+    """Probe each storage.
+
+    Raises: `CommandError` unless what each is set to, and the streams that it keeps or may come to keep, are safe on
+    what was found.
+    """
     printer = _Printer(command, as_json=json)
     unsafe = []
     for alias in storage or storage_aliases():
@@ -49,8 +59,9 @@ def handle(command: BaseCommand, *, storage: list[str] | None, json: bool, round
             printer.failure(alias, error)
             unsafe.append(alias)
         else:
-            printer.report(alias, report, configured)
-            if configured not in report.safe:
+            streams = _may_keep_streams(alias)
+            printer.report(alias, report, configured, streams=streams)
+            if configured not in report.safe or (streams and report.verdict(EVENT_STORE).held is not Held.YES):
                 unsafe.append(alias)
     printer.end()
     if unsafe:
@@ -66,6 +77,12 @@ def _probe(command: BaseCommand, printer: _Printer, alias: str, rounds: int) -> 
         left = _left_behind(probe.left_behind)
         command.stderr.write(f"{alias}: interrupted. {left or 'What was written was deleted again.'}")
         raise
+
+
+def _may_keep_streams(alias: str) -> bool:
+    with suppress(StoreError):  # nothing is read or written there either; and the report tells what was not answered
+        return may_keep_streams(versioned_storage(alias))
+    return False
 
 
 def _left_behind(keys: Sequence[str]) -> str:
@@ -87,9 +104,9 @@ class _Printer:
         if not self._as_json and self._command.stderr.isatty():
             self._command.stderr.write(f"  {question.text:{COLUMNS[0] + 24}.{COLUMNS[0] + 24}}", ending="\r")
 
-    def report(self, alias: str, report: Report, configured: Mode | None) -> None:
+    def report(self, alias: str, report: Report, configured: Mode | None, *, streams: bool) -> None:
         if self._as_json:
-            self._results[alias] = _as_dict(report, configured)
+            self._results[alias] = _as_dict(report, configured, streams=streams)
             return
         self._write(f"{alias}: {report.rounds} rounds below {report.prefix}")
         self._write("")
@@ -99,6 +116,8 @@ class _Printer:
         self._write("")
         self._modes(report)
         self._advice(report, configured)
+        if streams and report.verdict(EVENT_STORE).held is not Held.YES:
+            self._write(STREAMS)
         self._write(HONESTY.format(rounds=report.rounds))
         if left := _left_behind(report.left_behind):
             self._command.stderr.write(self._command.style.ERROR(f"{alias}: {left}"))
@@ -165,7 +184,7 @@ def _options(mode: Mode) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in mode.options.items())
 
 
-def _as_dict(report: Report, configured: Mode | None) -> dict[str, Any]:
+def _as_dict(report: Report, configured: Mode | None, *, streams: bool) -> dict[str, Any]:
     advised = report.advised(configured)
     return {
         "prefix": report.prefix,
@@ -192,6 +211,7 @@ def _as_dict(report: Report, configured: Mode | None) -> dict[str, Any]:
         "event_store": {
             "safe": report.verdict(EVENT_STORE).held.value,
             "against": [finding.question.id for finding in report.verdict(EVENT_STORE).against],
+            "wanted": streams,
         },
         "configured": configured.name if configured else None,
         "configured_is_safe": configured in report.safe,
