@@ -75,7 +75,8 @@ class S3AggregateRecorder(_StreamRecorder, AggregateRecorder):
     """Records events whose versions follow one another.
 
     Raises: `IntegrityError` where another was first or versions have gaps; `OperationalError` where the store did not
-    answer; `NotSupportedError` for events of several aggregates at once.
+    answer: if nobody can say whether events were recorded, it says so, and what to look for; `NotSupportedError` for
+    events of several aggregates at once.
     """
 
     def __init__(self, events: EventStore, *, stream_type: str) -> None:
@@ -92,7 +93,7 @@ class S3AggregateRecorder(_StreamRecorder, AggregateRecorder):
         versions = [stored.originator_version for stored in stored_events]
         if any(later != earlier + 1 for earlier, later in pairwise(versions)):
             raise IntegrityError(f"Versions {versions} of {originator_id} do not follow one another.")
-        with named_for_the_library():
+        with named_for_the_library(unknown=_unknown_events(originator_id, versions)):
             begin = None if self._is_new(originator_id, versions[0]) else self._first_version(originator_id)
             first = versions[0] if begin is None else begin
             if versions[0] < first:
@@ -193,7 +194,7 @@ class S3SnapshotRecorder(_StreamRecorder, AggregateRecorder):
             return None
         originator_id = self._one_originator(stored_events)
         self._refuse_duplicates(stored_events)
-        with named_for_the_library():
+        with named_for_the_library(unknown=_unknown_snapshot(originator_id, stored_events)):
             for attempt in range(ATTEMPTS):
                 newest = self._newest(originator_id)
                 self._refuse_taken(originator_id, stored_events, newest)
@@ -269,6 +270,23 @@ def _in_sequence(stored_events: Sequence[StoredEvent], newest: Event | None) -> 
 
 def _is_between(version: int, gt: int | None, lte: int | None) -> bool:
     return (gt is None or version > gt) and (lte is None or version <= lte)
+
+
+def _unknown_events(originator_id: UUID | str, versions: Sequence[int]) -> str:
+    return (
+        f"Nobody can say whether aggregate {originator_id} was saved at version {versions[-1]}: it was sent, and no "
+        "answer came. Load it again, and do not repeat the command before you looked. If it is at version "
+        f"{versions[-1]} by this change, it was saved. If it is not, repeat the command on what you loaded, under the "
+        "same id: at most one of both is saved."
+    )
+
+
+def _unknown_snapshot(originator_id: UUID | str, stored_events: Sequence[StoredEvent]) -> str:
+    return (
+        f"Nobody can say whether a snapshot of aggregate {originator_id} at version "
+        f"{stored_events[-1].originator_version} was kept: it was sent, and no answer came. Events up to there were "
+        "saved, so do not repeat the command. The aggregate is right with the snapshot and without it."
+    )
 
 
 def _refuse() -> NoReturn:

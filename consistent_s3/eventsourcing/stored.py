@@ -26,7 +26,6 @@ from consistent_s3.core.errors import (
     ConsistentS3Error,
     InvalidNameError,
     OutcomeUnknownError,
-    StoreError,
 )
 from consistent_s3.eventstore import Event, NewEvent
 from consistent_s3.eventstore.bodies import MAX_TYPE
@@ -40,7 +39,7 @@ _CALLED = (
     ((InvalidEventError, InvalidNameError), DataError),
     (StreamTombstonedError, ProgrammingError),
     (DamagedStreamError, InternalError),
-    ((OutcomeUnknownError, StoreError, ConsistentS3Error), OperationalError),
+    (ConsistentS3Error, OperationalError),
 )
 """The first that fits counts."""
 
@@ -69,10 +68,15 @@ def from_event(originator_id: UUID | str, event: Event) -> StoredEvent:
 
 
 @contextmanager
-def named_for_the_library() -> Iterator[None]:
-    """Raise what the library's users catch, with our words; the cause is ours."""
+def named_for_the_library(*, unknown: str = "") -> Iterator[None]:
+    """Raise what the library's users catch, with our words; the cause is ours.
+
+    `unknown` is what to tell of a write whose outcome nobody knows: it is not the library's users who choose event ids.
+    """
     try:
         yield
+    except OutcomeUnknownError as error:
+        raise OperationalError(unknown or str(error)) from error
     except ConsistentS3Error as error:
         for ours, theirs in _CALLED:
             if isinstance(error, ours):

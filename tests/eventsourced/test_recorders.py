@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,11 +17,14 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.tests.persistence import AggregateRecorderTestCase
 
+from consistent_s3.core.errors import OutcomeUnknownError, PreconditionTrippedError, UnreachableError
 from consistent_s3.core.s3 import S3ObjectStore
 from consistent_s3.eventsourcing import S3AggregateRecorder, S3ApplicationRecorder, S3SnapshotRecorder
 from consistent_s3.eventsourcing import recorders as module
 from consistent_s3.eventstore import EventStore
-from consistent_s3.testing import assert_requests
+from consistent_s3.testing import ManualClock, MemoryObjectStore, assert_requests
+from tests.core.faults import Faulty, fails, lands_late, lost_after, lost_before
+from tests.eventstore.building import make_events
 
 
 class TestEvents(AggregateRecorderTestCase):
@@ -147,6 +151,79 @@ def test_our_errors_are_the_librarys(recorder, events):
     nowhere = EventStore(S3ObjectStore(client=events.store.client, bucket="nowhere"), "events")
     with pytest.raises(OperationalError, match="nowhere"):
         S3AggregateRecorder(nowhere, stream_type="events").insert_events([stored("a", 1)])
+
+
+UNKNOWN = (
+    "Nobody can say whether aggregate {id} was saved at version 3: it was sent, and no answer came. Load it again, and "
+    "do not repeat the command before you looked. If it is at version 3 by this change, it was saved. If it is not, "
+    "repeat the command on what you loaded, under the same id: at most one of both is saved."
+)
+UNKNOWN_SNAPSHOT = (
+    "Nobody can say whether a snapshot of aggregate {id} at version 20 was kept: it was sent, and no answer came. "
+    "Events up to there were saved, so do not repeat the command. The aggregate is right with the snapshot and without it."
+)
+
+
+def in_memory(**faults: list[Any]) -> tuple[EventStore, EventStore]:
+    """Return two event stores on one bucket, the first with faults."""
+    clock = ManualClock()
+    memory = MemoryObjectStore(clock=clock)
+    return make_events(Faulty(memory, **faults), clock), make_events(memory, clock)
+
+
+def test_events_whose_answer_was_lost_are_recorded_once():
+    faulty, events = in_memory(put=[None, lost_after])
+    recorder = S3AggregateRecorder(faulty, stream_type="events")
+    recorder.insert_events([stored("a", 1)])
+
+    recorder.insert_events([stored("a", 2), stored("a", 3)])
+    recorder.insert_events([stored("a", 4)])
+
+    assert versions(S3AggregateRecorder(events, stream_type="events").select_events("a")) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("fault", "there"), [(lost_after, [1, 2, 3]), (lost_before, [1])], ids=["landed", "lost"])
+def test_events_of_which_nobody_can_say_are_there_once_or_not_and_the_words_tell_what_to_do(fault, there):
+    faulty, events = in_memory(put=[None, fault], head=[fails(UnreachableError("No answer."))])
+    recorder = S3AggregateRecorder(faulty, stream_type="events")
+    recorder.insert_events([stored("a", 1)])
+
+    with pytest.raises(OperationalError) as told:
+        recorder.insert_events([stored("a", 2), stored("a", 3)])
+
+    assert str(told.value) == UNKNOWN.format(id="a")
+    assert isinstance(told.value.__cause__, OutcomeUnknownError)
+    assert versions(recorder.select_events("a")) == there
+    recorder.insert_events([stored("a", there[-1] + 1)])  # the command on what was loaded
+    assert versions(S3AggregateRecorder(events, stream_type="events").select_events("a")) == [*there, there[-1] + 1]
+
+
+def test_of_events_that_land_late_and_those_of_the_repeated_command_one_is_saved():
+    clock = ManualClock()
+    memory = MemoryObjectStore(clock=clock)
+    late = Faulty(memory, put=[lands_late], head=[fails(UnreachableError("No answer."))])
+    recorder = S3AggregateRecorder(make_events(late, clock), stream_type="events")
+    with pytest.raises(OperationalError, match="at most one of both is saved"):
+        recorder.insert_events([stored("a", 1, state=b"first")])
+
+    recorder.insert_events([stored("a", 1, state=b"again")])
+    with pytest.raises(PreconditionTrippedError):
+        late.land()
+
+    assert [event.state for event in recorder.select_events("a")] == [b"again"]
+
+
+@pytest.mark.parametrize(("fault", "there"), [(lost_after, [10, 20]), (lost_before, [10])], ids=["landed", "lost"])
+def test_snapshot_of_which_nobody_can_say_asks_for_nothing(fault, there):
+    faulty, _ = in_memory(put=[None, fault], head=[fails(UnreachableError("No answer."))])
+    snapshots = S3SnapshotRecorder(faulty, stream_type="snapshots")
+    snapshots.insert_events([stored("a", 10)])
+
+    with pytest.raises(OperationalError) as told:
+        snapshots.insert_events([stored("a", 20)])
+
+    assert str(told.value) == UNKNOWN_SNAPSHOT.format(id="a")
+    assert versions(snapshots.select_events("a")) == there
 
 
 def test_of_racing_savers_one_wins(events):
