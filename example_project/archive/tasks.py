@@ -17,7 +17,7 @@ def plan_stock_taking(job: str, names: list[str]) -> None:
     JOBS.write(job, {"names": names, "done": [], "bytes": 0, "process": None}, expected=0)
 
 
-@shared_task(acks_late=True, ignore_result=True)
+@shared_task(acks_late=True, reject_on_worker_lost=True, ignore_result=True)
 def take_stock(job: str, seconds_each: float = 0.0) -> None:
     """Add up the sizes of a job's files. Delivered twice, or two at once, it counts each file once."""
     state = JOBS.update(job, _begin)
