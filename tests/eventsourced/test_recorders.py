@@ -160,7 +160,8 @@ UNKNOWN = (
 )
 UNKNOWN_SNAPSHOT = (
     "Nobody can say whether a snapshot of aggregate {id} at version 20 was kept: it was sent, and no answer came. "
-    "Events up to there were saved, so do not repeat the command. The aggregate is right with the snapshot and without it."
+    "Events up to there were saved, so do not repeat the command. The aggregate is right with the snapshot and "
+    "without it."
 )
 
 
